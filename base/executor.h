@@ -1,0 +1,39 @@
+// Ports: running work later. An Executor is one shard's queue; Timers belong to one shard; a WorkPool may block.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+
+#include "base/clock.h"
+
+namespace kurier {
+
+using Callback = std::move_only_function<void()>;
+
+// Runs callbacks one after the other, in the order posted. `post` may be called from any thread.
+class Executor {
+ public:
+  virtual ~Executor() = default;
+  virtual void post(Callback callback) = 0;
+};
+
+using TimerId = std::uint64_t;  // 0: no timer
+
+// One-shot timers of one shard; called, and calling back, on that shard's thread only.
+class Timers {
+ public:
+  virtual ~Timers() = default;
+  // Calls back at or soon after `deadline`, never from within `start`.
+  virtual TimerId start(MonotonicTime deadline, Callback callback) = 0;
+  // False if it has fired already. A cancelled callback is destroyed, not called.
+  virtual bool cancel(TimerId timer) = 0;
+};
+
+// Threads for what may block. `work` runs on one of them; it posts its own result back.
+class WorkPool {
+ public:
+  virtual ~WorkPool() = default;
+  virtual void run(Callback work) = 0;
+};
+
+}  // namespace kurier

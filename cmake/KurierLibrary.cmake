@@ -1,0 +1,28 @@
+# kurier_library(name [DEPENDS target…]): a static library of every .cc in the current folder; includes are written from
+# the repository root. kurier_test(name SOURCES… DEPENDS…): a Catch2 program, registered with ctest.
+
+add_library(kurier_options INTERFACE)
+target_compile_options(kurier_options INTERFACE
+  -Wall -Wextra -Wpedantic -Wshadow -Wconversion -Wsign-conversion -Wnon-virtual-dtor -Wold-style-cast
+  -Wno-missing-field-initializers -Werror -fno-omit-frame-pointer)
+# The checksum and the byte swaps use what every x86-64 server since 2013 has.
+target_compile_options(kurier_options INTERFACE -march=x86-64-v2)
+target_include_directories(kurier_options INTERFACE ${CMAKE_SOURCE_DIR})
+if(KURIER_SANITIZE)
+  target_compile_options(kurier_options INTERFACE -fsanitize=${KURIER_SANITIZE} -fno-sanitize-recover=all)
+  target_link_options(kurier_options INTERFACE -fsanitize=${KURIER_SANITIZE})
+endif()
+
+function(kurier_library name)
+  cmake_parse_arguments(arg "" "" "DEPENDS" ${ARGN})
+  file(GLOB sources CONFIGURE_DEPENDS ${CMAKE_CURRENT_SOURCE_DIR}/*.cc)
+  add_library(${name} STATIC ${sources})
+  target_link_libraries(${name} PUBLIC kurier_options ${arg_DEPENDS})
+endfunction()
+
+function(kurier_test name)
+  cmake_parse_arguments(arg "" "" "SOURCES;DEPENDS" ${ARGN})
+  add_executable(${name} ${arg_SOURCES} ${CMAKE_SOURCE_DIR}/tests/main.cc)
+  target_link_libraries(${name} PRIVATE ${arg_DEPENDS})
+  add_test(NAME ${name} COMMAND ${name})
+endfunction()

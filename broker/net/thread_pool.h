@@ -1,0 +1,37 @@
+// The real WorkPool: a fixed number of named threads for work that may block. `run` may be called from any thread;
+// the destructor finishes everything that was queued before it returns, so nobody may call `run` by then.
+#pragma once
+
+#include <condition_variable>
+#include <cstddef>
+#include <deque>
+#include <mutex>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "base/executor.h"
+
+namespace kurier::net {
+
+class ThreadPool final : public WorkPool {
+ public:
+  // `name` shows in top and gdb; the kernel keeps 15 characters.
+  ThreadPool(const std::string& name, std::size_t threads);
+  ~ThreadPool() override;
+  ThreadPool(const ThreadPool&) = delete;
+  ThreadPool& operator=(const ThreadPool&) = delete;
+
+  void run(Callback work) override;
+
+ private:
+  void work_loop();
+
+  std::mutex mutex_;
+  std::condition_variable changed_;
+  std::deque<Callback> queue_;
+  bool draining_ = false;
+  std::vector<std::thread> threads_;
+};
+
+}  // namespace kurier::net

@@ -1,0 +1,232 @@
+#include "broker/net/connection.h"
+
+#include <algorithm>
+
+#include "base/log.h"
+
+namespace kurier::net {
+namespace {
+
+struct Sleep {
+  const Clock& clock;
+  Timers& timers;
+  std::chrono::milliseconds duration;
+  [[nodiscard]] bool await_ready() const noexcept { return duration.count() <= 0; }
+  void await_suspend(std::coroutine_handle<> waiter) const {
+    timers.start(clock.monotonic() + duration, [waiter] { waiter.resume(); });
+  }
+  void await_resume() const noexcept {}
+};
+
+}  // namespace
+
+Connection::Connection(ConnectionShard& shard, std::unique_ptr<Stream> stream, ConnectionContext context, Closed closed)
+    : shard_(shard),
+      stream_(std::move(stream)),
+      context_(std::move(context)),
+      closed_(std::move(closed)),
+      decoder_(shard.limits.frame_bytes_max),
+      active_at_(shard.clock.monotonic()) {}
+
+void Connection::start() {
+  reading_ = true;
+  shard_.spawner.spawn("connection", read_requests(shared_from_this()));
+}
+
+void Connection::close() {
+  if (stream_closed_) return;
+  stream_closed_ = true;
+  const Self self = shared_from_this();
+  stream_->close();
+  wake_reader();
+  finish_if_done();
+}
+
+void Connection::drain() {
+  draining_ = true;
+  if (in_flight_.empty() && !writing_) close();
+}
+
+void Connection::close_if_idle_since(MonotonicTime before) {
+  if (in_flight_.empty() && !writing_ && active_at_ < before) close();
+}
+
+bool Connection::has_room() const {
+  return in_flight_.empty() || (in_flight_.size() < shard_.limits.in_flight_max &&
+                                in_flight_bytes_ < shard_.limits.in_flight_bytes_max);
+}
+
+void Connection::wake_reader() {
+  if (auto waits = std::move(reader_waits_)) waits->set(true);
+}
+
+Task<void> Connection::read_requests(Self self) {
+  Connection& me = *self;
+  while (!me.stream_closed_ && !me.draining_) {
+    Result<void> readable = co_await me.stream_->wait_readable();
+    if (!readable || me.draining_) break;
+    me.active_at_ = me.shard_.clock.monotonic();
+    Result<bool> more = me.receive();
+    me.in_burst_ = true;
+    bool go_on = true;
+    // By index: the frames are kept until all are started, and nothing else adds to them meanwhile.
+    for (std::size_t i = 0; go_on && i < me.received_.size(); ++i) {
+      go_on = co_await me.process(std::move(me.received_[i]));
+    }
+    std::vector<FrameBuffer>().swap(me.received_);
+    me.in_burst_ = false;
+    me.flush();
+    if (!more) {
+      if (more.error().failure != Failure::kClosed) me.log_malformed(more.error());
+      me.close();
+    }
+    if (!go_on) break;
+  }
+  me.reading_ = false;
+  if (!me.draining_ || (me.in_flight_.empty() && !me.writing_)) me.close();
+  me.finish_if_done();
+}
+
+// Reads what is there, up to one scratch buffer of small frames or the rest of a large one.
+Result<bool> Connection::receive() {
+  while (true) {
+    if (const MutableByteView space = decoder_.space(); !space.empty()) {
+      TRY_ASSIGN(const std::size_t count, stream_->read_some(space));
+      if (count == 0) return false;
+      if (auto frame = decoder_.received(count)) {
+        received_.push_back(std::move(*frame));
+        return true;
+      }
+      if (count < space.size()) return false;
+      continue;
+    }
+    TRY_ASSIGN(const std::size_t count, stream_->read_some(shard_.scratch));
+    if (count == 0) return false;
+    ByteView input(shard_.scratch.data(), count);
+    while (true) {
+      TRY_ASSIGN(std::optional<FrameBuffer> frame, decoder_.take(input));
+      if (!frame) break;
+      received_.push_back(std::move(*frame));
+    }
+    if (count < shard_.scratch.size() || decoder_.space().empty()) return true;
+  }
+}
+
+Task<bool> Connection::process(FrameBuffer frame) {
+  const Result<Concurrency> concurrency = shard_.handler.classify(context_, frame.view());
+  if (!concurrency) {
+    log_malformed(concurrency.error());
+    close();
+    co_return false;
+  }
+  const bool exclusive = *concurrency == Concurrency::kExclusive;
+  while (!stream_closed_ && (exclusive ? !in_flight_.empty() : !has_room())) {
+    in_burst_ = false;
+    flush();
+    if (exclusive ? in_flight_.empty() : has_room()) break;
+    reader_waits_ = std::make_unique<Event<bool>>();
+    Event<bool>& room = *reader_waits_;
+    // The event must outlive its own set(): wake_reader holds it until then.
+    co_await room;
+    in_burst_ = true;
+  }
+  if (stream_closed_ || draining_) co_return false;
+  in_burst_ = true;
+  const std::size_t frame_bytes = frame.size_bytes();
+  const auto slot = in_flight_.insert(in_flight_.end(), Slot{std::nullopt, frame_bytes});
+  in_flight_bytes_ += frame_bytes;
+  if (!exclusive) {
+    shard_.spawner.spawn("request", handle(shared_from_this(), slot, std::move(frame)));
+    co_return true;
+  }
+  in_burst_ = false;
+  Reply reply = co_await shard_.handler.handle(context_, std::move(frame));
+  in_burst_ = true;
+  const bool go_on = !reply.close;
+  const auto throttle = reply.throttle;
+  complete(slot, std::move(reply));
+  if (throttle.count() > 0) {
+    in_burst_ = false;
+    flush();
+    co_await Sleep{shard_.clock, shard_.timers, throttle};
+    in_burst_ = true;
+  }
+  co_return go_on && !stream_closed_ && !draining_;
+}
+
+Task<void> Connection::handle(Self self, SlotAt slot, FrameBuffer frame) {
+  Reply reply = co_await self->shard_.handler.handle(self->context_, std::move(frame));
+  self->complete(slot, std::move(reply));
+}
+
+void Connection::complete(SlotAt slot, Reply reply) {
+  slot->reply = std::move(reply);
+  if (!in_burst_) flush();
+}
+
+void Connection::flush() {
+  const bool ready = !in_flight_.empty() && in_flight_.front().reply.has_value();
+  if (writing_ || !ready) return;
+  writing_ = true;
+  shard_.spawner.spawn("replies", write_replies(shared_from_this()));
+}
+
+Task<void> Connection::write_replies(Self self) {
+  Connection& me = *self;
+  bool close_after = false;
+  while (!me.in_flight_.empty() && me.in_flight_.front().reply) {
+    Outgoing together;
+    std::size_t count = 0;
+    std::size_t frame_bytes = 0;
+    for (Slot& slot : me.in_flight_) {
+      if (!slot.reply || close_after) break;
+      ++count;
+      frame_bytes += slot.frame_bytes;
+      close_after = slot.reply->close;
+      if (!slot.reply->frame) continue;
+      if (together.empty()) {
+        together = std::move(*slot.reply->frame);
+      } else {
+        std::ranges::move(*slot.reply->frame, std::back_inserter(together));
+      }
+    }
+    // The slots stay until the write is done: what the client has not taken yet counts as in flight.
+    if (!together.empty() && !me.stream_closed_) {
+      const Result<void> written = co_await me.stream_->write(std::move(together));
+      if (!written) close_after = true;
+    }
+    me.active_at_ = me.shard_.clock.monotonic();
+    for (; count > 0; --count) me.in_flight_.pop_front();
+    me.in_flight_bytes_ -= frame_bytes;
+    if (close_after) me.close();
+    me.wake_reader();
+  }
+  me.writing_ = false;
+  if (me.draining_ && me.in_flight_.empty()) me.close();
+  me.finish_if_done();
+}
+
+void Connection::finish_if_done() {
+  if (finished_ || !stream_closed_ || reading_ || writing_ || !in_flight_.empty()) return;
+  finished_ = true;
+  shard_.handler.connection_closed(context_);
+  closed_(this);
+}
+
+// At most one line a second, however many connections are closed.
+void Connection::log_malformed(const Error& error) {
+  ++shard_.malformed;
+  const MonotonicTime now = shard_.clock.monotonic();
+  if (now < shard_.next_malformed_log) {
+    ++shard_.malformed_not_logged;
+    return;
+  }
+  shard_.next_malformed_log = now + std::chrono::seconds(1);
+  LOG_WARN("closing the connection of {} on listener {}: {}{}", context_.peer.to_string(), context_.listener_name,
+           error.context,
+           shard_.malformed_not_logged > 0 ? fmt::format(" ({} more since the last such line)", shard_.malformed_not_logged)
+                                           : "");
+  shard_.malformed_not_logged = 0;
+}
+
+}  // namespace kurier::net

@@ -1,0 +1,125 @@
+// Connection: one client's stream of requests and the replies in the same order.
+//
+// Reads frames, asks the handler how each may run, starts it, and writes replies in request order, several at once where
+// they are ready together. A client that does not read its replies, or that has too much in flight, is not read from
+// until that has changed. Everything happens on the connection's shard.
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <list>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "base/executor.h"
+#include "base/spawner.h"
+#include "base/transport.h"
+#include "broker/net/frame_decoder.h"
+
+namespace kurier::net {
+
+// What is known of a connection; handlers may fill in what the client said of itself.
+struct ConnectionContext {
+  std::uint64_t id = 0;
+  std::string listener_name;
+  Endpoint peer;
+  Endpoint local;
+  std::string client_software_name;
+  std::string client_software_version;
+  std::string principal = "User:ANONYMOUS";  // authentication will say who it is
+};
+
+enum class Concurrency {
+  kExclusive,    // starts when every earlier request is answered; nothing starts before its own reply is there
+  kOverlapping,  // the next request may start once handle() has suspended for the first time
+};
+
+struct Reply {
+  std::optional<Outgoing> frame;  // with its 4-byte length; none: this request has no response (acks=0)
+  bool close = false;             // after this reply has been written
+  std::chrono::milliseconds throttle{0};  // nothing more is read for so long
+};
+
+class RequestHandler {
+ public:
+  virtual ~RequestHandler() = default;
+  // An error closes the connection; its context goes to the log.
+  virtual Result<Concurrency> classify(const ConnectionContext& connection, ByteView frame) = 0;
+  virtual Task<Reply> handle(ConnectionContext& connection, FrameBuffer frame) = 0;
+  virtual void connection_closed(ConnectionContext& connection) = 0;
+};
+
+struct ConnectionLimits {
+  std::size_t frame_bytes_max = 100 * 1024 * 1024;      // socket.request.max.bytes
+  std::chrono::milliseconds idle_max{600'000};          // connections.max.idle.ms
+  std::size_t in_flight_max = 256;                      // requests
+  std::size_t in_flight_bytes_max = 16 * 1024 * 1024;   // of their frames; one frame is always let in
+};
+
+// What connections of one shard share.
+struct ConnectionShard {
+  const Clock& clock;
+  Timers& timers;
+  Spawner& spawner;
+  RequestHandler& handler;
+  ConnectionLimits limits;
+  Bytes scratch = Bytes(4096);  // where reads begin; used between two suspensions only
+  std::uint64_t malformed = 0;  // connections closed for what they sent
+  MonotonicTime next_malformed_log;
+  std::uint64_t malformed_not_logged = 0;
+};
+
+class Connection final : public std::enable_shared_from_this<Connection> {
+ public:
+  using Closed = std::move_only_function<void(Connection*)>;
+  Connection(ConnectionShard& shard, std::unique_ptr<Stream> stream, ConnectionContext context, Closed closed);
+
+  void start();
+  void close();
+  void drain();  // answers what is in flight, then closes
+  // Closes if nothing has happened since `before`.
+  void close_if_idle_since(MonotonicTime before);
+  [[nodiscard]] const ConnectionContext& context() const { return context_; }
+
+ private:
+  struct Slot {
+    std::optional<Reply> reply;
+    std::size_t frame_bytes = 0;
+  };
+  using SlotAt = std::list<Slot>::iterator;
+  using Self = std::shared_ptr<Connection>;  // held by every task of the connection
+
+  static Task<void> read_requests(Self self);
+  static Task<void> handle(Self self, SlotAt slot, FrameBuffer frame);
+  static Task<void> write_replies(Self self);
+
+  Task<bool> process(FrameBuffer frame);  // false: read no further
+  Result<bool> receive();                 // false: nothing there for now
+  void complete(SlotAt slot, Reply reply);
+  void flush();
+  void log_malformed(const Error& error);
+  void finish_if_done();
+  [[nodiscard]] bool has_room() const;
+  void wake_reader();
+
+  ConnectionShard& shard_;
+  std::unique_ptr<Stream> stream_;
+  ConnectionContext context_;
+  Closed closed_;
+  FrameDecoder decoder_;
+  std::vector<FrameBuffer> received_;  // whole frames not started yet
+  std::list<Slot> in_flight_;          // in request order
+  std::size_t in_flight_bytes_ = 0;
+  std::unique_ptr<Event<bool>> reader_waits_;  // for room, or for nothing in flight
+  MonotonicTime active_at_;
+  bool in_burst_ = false;  // replies are written when the burst of requests has been started
+  bool writing_ = false;
+  bool reading_ = false;
+  bool draining_ = false;
+  bool stream_closed_ = false;
+  bool finished_ = false;
+};
+
+}  // namespace kurier::net

@@ -1,0 +1,222 @@
+#include "broker/net/server.h"
+
+#include <fmt/core.h>
+#include <netdb.h>
+#include <netinet/in.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <boost/asio/posix/stream_descriptor.hpp>
+#include <cerrno>
+
+#include "base/log.h"
+#include "broker/net/reactor_impl.h"
+
+namespace kurier::net {
+namespace {
+
+struct Socket {
+  int descriptor = -1;
+  explicit Socket(int its_descriptor) : descriptor(its_descriptor) {}
+  Socket(Socket&& other) noexcept : descriptor(std::exchange(other.descriptor, -1)) {}
+  Socket& operator=(Socket&& other) noexcept {
+    std::swap(descriptor, other.descriptor);
+    return *this;
+  }
+  ~Socket() {
+    if (descriptor >= 0) ::close(descriptor);
+  }
+  int release() { return std::exchange(descriptor, -1); }
+};
+
+Result<Socket> bind_to(const addrinfo& address, const std::string& text, int backlog) {
+  Socket socket(::socket(address.ai_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0));
+  if (socket.descriptor < 0) return std::unexpected(error_from_errno(errno, "socket for " + text));
+  const int one = 1;
+  const int zero = 0;
+  ::setsockopt(socket.descriptor, SOL_SOCKET, SO_REUSEADDR, &one, sizeof(one));
+  if (address.ai_family == AF_INET6) ::setsockopt(socket.descriptor, IPPROTO_IPV6, IPV6_V6ONLY, &zero, sizeof(zero));
+  if (::bind(socket.descriptor, address.ai_addr, address.ai_addrlen) != 0 || ::listen(socket.descriptor, backlog) != 0) {
+    if (errno == EADDRINUSE) return fail(Failure::kInUse, fmt::format("address {} is in use by another process", text));
+    return std::unexpected(error_from_errno(errno, "listening on " + text));
+  }
+  return socket;
+}
+
+std::uint16_t port_of(const sockaddr_storage& address) {
+  if (address.ss_family == AF_INET6) return ntohs(reinterpret_cast<const sockaddr_in6&>(address).sin6_port);
+  return ntohs(reinterpret_cast<const sockaddr_in&>(address).sin_port);
+}
+
+}  // namespace
+
+struct Server::Impl {
+  struct Listener {
+    Listener(Reactor& reactor, int descriptor, std::string its_name, Endpoint its_local)
+        : socket(reactor.impl().context, descriptor), name(std::move(its_name)), local(std::move(its_local)) {}
+    boost::asio::posix::stream_descriptor socket;
+    std::string name;
+    Endpoint local;
+  };
+
+  Impl(Reactor& its_reactor, RequestHandler& handler, ServerOptions its_options)
+      : reactor(its_reactor),
+        options(its_options),
+        shard{its_reactor.clock(), its_reactor, its_reactor, handler, its_options.limits} {}
+
+  void accept_when_ready(Listener& listener) {
+    listener.socket.async_wait(boost::asio::posix::stream_descriptor::wait_read,
+                               [this, &listener](boost::system::error_code error) {
+                                 if (error || draining) return;
+                                 accept_all(listener);
+                               });
+  }
+
+  void accept_all(Listener& listener) {
+    while (true) {
+      const int descriptor =
+          ::accept4(listener.socket.native_handle(), nullptr, nullptr, SOCK_NONBLOCK | SOCK_CLOEXEC);
+      if (descriptor >= 0) {
+        add(listener, descriptor);
+        continue;
+      }
+      if (errno == EINTR || errno == ECONNABORTED) continue;
+      if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM) {
+        // What would accept without a descriptor left would spin: wait for some to be closed.
+        LOG_ERROR("listener {} cannot accept: {}; trying again in 100 ms", listener.name,
+                  error_from_errno(errno, "accept").context);
+        reactor.start(reactor.clock().monotonic() + std::chrono::milliseconds(100), [this, &listener] {
+          if (!draining) accept_when_ready(listener);
+        });
+        return;
+      }
+      accept_when_ready(listener);
+      return;
+    }
+  }
+
+  void add(Listener& listener, int descriptor) {
+    auto stream = adopt_socket(reactor, descriptor, options.socket, options.slice_mode);
+    if (!stream) return;
+    const std::string ip = (*stream)->peer().host;
+    if (connections.size() >= options.connections_max || per_ip[ip] >= options.connections_per_ip_max) {
+      LOG_WARN("refusing a connection of {}: {} connections, {} from this address (max.connections, max.connections.per.ip)",
+               ip, connections.size(), per_ip[ip]);
+      (*stream)->close();
+      if (per_ip[ip] == 0) per_ip.erase(ip);
+      return;
+    }
+    ++per_ip[ip];
+    ConnectionContext context;
+    context.id = ++last_id;
+    context.listener_name = listener.name;
+    context.peer = (*stream)->peer();
+    context.local = listener.local;
+    auto connection = std::make_shared<Connection>(shard, std::move(*stream), std::move(context),
+                                                   [this](Connection* gone) { remove(*gone); });
+    connections.emplace(last_id, connection);
+    connection->start();
+  }
+
+  void remove(Connection& gone) {
+    const auto ip = per_ip.find(gone.context().peer.host);
+    if (ip != per_ip.end() && --ip->second == 0) per_ip.erase(ip);
+    connections.erase(gone.context().id);
+    if (draining && connections.empty() && drained) reactor.post(std::exchange(drained, nullptr));
+  }
+
+  // connections.max.idle.ms
+  void sweep_idle() {
+    const MonotonicTime now = reactor.clock().monotonic();
+    for (const auto& connection : snapshot()) connection->close_if_idle_since(now - options.limits.idle_max);
+    const auto pause = std::clamp<MonotonicClock::duration>(options.limits.idle_max / 4, std::chrono::milliseconds(10),
+                                                            std::chrono::seconds(10));
+    sweep_timer = reactor.start(now + pause, [this] { sweep_idle(); });
+  }
+
+  [[nodiscard]] std::vector<std::shared_ptr<Connection>> snapshot() const {
+    std::vector<std::shared_ptr<Connection>> all;
+    all.reserve(connections.size());
+    for (const auto& [id, connection] : connections) all.push_back(connection);
+    return all;
+  }
+
+  void stop_listening() {
+    draining = true;
+    for (const auto& listener : listeners) {
+      boost::system::error_code ignored;
+      listener->socket.close(ignored);
+    }
+    if (sweep_timer != 0) reactor.cancel(std::exchange(sweep_timer, 0));
+  }
+
+  Reactor& reactor;
+  ServerOptions options;
+  ConnectionShard shard;
+  std::vector<std::unique_ptr<Listener>> listeners;
+  std::map<std::uint64_t, std::shared_ptr<Connection>> connections;
+  std::unordered_map<std::string, std::size_t> per_ip;
+  std::uint64_t last_id = 0;
+  TimerId sweep_timer = 0;
+  bool draining = false;
+  Callback drained;
+};
+
+Server::Server(Reactor& reactor, RequestHandler& handler, ServerOptions options)
+    : impl_(std::make_unique<Impl>(reactor, handler, options)) {}
+Server::~Server() = default;
+
+Result<Endpoint> Server::listen(const std::string& listener_name, const Endpoint& endpoint) {
+  addrinfo hints{};
+  hints.ai_socktype = SOCK_STREAM;
+  hints.ai_flags = AI_PASSIVE;
+  addrinfo* found = nullptr;
+  const std::string port = std::to_string(endpoint.port);
+  const int status = ::getaddrinfo(endpoint.host.empty() ? nullptr : endpoint.host.c_str(), port.c_str(), &hints, &found);
+  if (status != 0) {
+    return fail(Failure::kInvalid, fmt::format("listener {}: no address for host '{}': {}", listener_name, endpoint.host,
+                                               ::gai_strerror(status)));
+  }
+  const std::unique_ptr<addrinfo, decltype(&::freeaddrinfo)> addresses(found, &::freeaddrinfo);
+  // Without a host: the IPv6 wildcard takes both families; IPv4 alone where the machine has no IPv6.
+  const addrinfo* chosen = addresses.get();
+  for (const addrinfo* at = chosen; endpoint.host.empty() && at != nullptr; at = at->ai_next) {
+    if (at->ai_family == AF_INET6) chosen = at;
+  }
+  Result<Socket> socket = bind_to(*chosen, endpoint.to_string(), impl_->options.backlog);
+  if (!socket && endpoint.host.empty() && chosen != addresses.get() && socket.error().failure != Failure::kInUse) {
+    socket = bind_to(*addresses, endpoint.to_string(), impl_->options.backlog);
+  }
+  if (!socket) return std::unexpected(socket.error().within("listener " + listener_name));
+  sockaddr_storage bound{};
+  socklen_t length = sizeof(bound);
+  if (::getsockname(socket->descriptor, reinterpret_cast<sockaddr*>(&bound), &length) != 0) {
+    return std::unexpected(error_from_errno(errno, "getsockname"));
+  }
+  const Endpoint local{endpoint.host, port_of(bound)};
+  impl_->listeners.push_back(
+      std::make_unique<Impl::Listener>(impl_->reactor, socket->release(), listener_name, local));
+  return local;
+}
+
+void Server::start() {
+  for (const auto& listener : impl_->listeners) impl_->accept_when_ready(*listener);
+  impl_->sweep_idle();
+}
+
+void Server::drain(Callback done) {
+  impl_->stop_listening();
+  impl_->drained = std::move(done);
+  for (const auto& connection : impl_->snapshot()) connection->drain();
+  if (impl_->connections.empty() && impl_->drained) impl_->reactor.post(std::exchange(impl_->drained, nullptr));
+}
+
+void Server::close_all() {
+  for (const auto& connection : impl_->snapshot()) connection->close();
+}
+
+std::size_t Server::connections() const { return impl_->connections.size(); }
+std::uint64_t Server::malformed() const { return impl_->shard.malformed; }
+
+}  // namespace kurier::net

@@ -1,0 +1,147 @@
+#include "storage/index_file.h"
+
+#include <fmt/core.h>
+
+namespace kurier::storage {
+namespace {
+constexpr std::size_t kPendingBytesMax = 768;  // 96 or 64 entries
+
+// The number of entries at the front for which `below` holds; it holds for a prefix.
+template <class Below>
+Result<std::uint64_t> partition_point(std::uint64_t count, Below below) {
+  std::uint64_t low = 0;
+  while (low < count) {
+    const std::uint64_t middle = low + (count - low) / 2;
+    TRY_ASSIGN(const bool is_below, below(middle));
+    if (is_below) {
+      low = middle + 1;
+    } else {
+      count = middle;
+    }
+  }
+  return low;
+}
+}  // namespace
+
+IndexFile::IndexFile(FileSystem& files, std::string path, std::size_t entry_bytes, std::uint64_t size_bytes)
+    : files_(files), path_(std::move(path)), entry_bytes_(entry_bytes), written_(size_bytes / entry_bytes) {}
+
+Result<std::shared_ptr<File>> IndexFile::file() {
+  if (!file_) {
+    TRY_ASSIGN(file_, files_.open(path_, OpenMode::kCreate));
+  }
+  return file_;
+}
+
+Result<void> IndexFile::append(ByteView entry) {
+  pending_.insert(pending_.end(), entry.begin(), entry.end());
+  return pending_.size() >= kPendingBytesMax ? write_out() : Result<void>{};
+}
+
+Result<void> IndexFile::write_out() {
+  if (pending_.empty()) return {};
+  TRY_ASSIGN(const auto to, file());
+  TRY(to->write_at(written_ * entry_bytes_, pending_));
+  written_ += pending_.size() / entry_bytes_;
+  Bytes().swap(pending_);
+  return {};
+}
+
+Result<void> IndexFile::read(std::uint64_t index, MutableByteView entry) {
+  if (index >= written_) {
+    const auto from = pending_.begin() + static_cast<std::ptrdiff_t>((index - written_) * entry_bytes_);
+    std::copy(from, from + static_cast<std::ptrdiff_t>(entry_bytes_), entry.begin());
+    return {};
+  }
+  TRY_ASSIGN(const auto from, file());
+  TRY_ASSIGN(const std::size_t count, from->read_at(index * entry_bytes_, entry));
+  if (count != entry_bytes_) return fail(Failure::kCorrupt, fmt::format("{} ends before entry {}", path_, index));
+  return {};
+}
+
+Result<void> IndexFile::truncate(std::uint64_t to_count) {
+  if (to_count >= count()) return {};
+  if (to_count >= written_) {
+    pending_.resize((to_count - written_) * entry_bytes_);
+    return {};
+  }
+  pending_.clear();
+  TRY_ASSIGN(const auto to, file());
+  TRY(to->truncate(to_count * entry_bytes_));
+  written_ = to_count;
+  return {};
+}
+
+Result<void> OffsetIndex::append(Entry entry) {
+  std::array<std::byte, kEntryBytes> bytes{};
+  store_big_endian(bytes.data(), static_cast<std::int32_t>(entry.offset - base_offset_));
+  store_big_endian(bytes.data() + 4, entry.position);
+  return entries_.append(bytes);
+}
+
+Result<OffsetIndex::Entry> OffsetIndex::at(std::uint64_t index) {
+  std::array<std::byte, kEntryBytes> bytes{};
+  TRY(entries_.read(index, bytes));
+  return Entry{base_offset_ + load_big_endian<std::int32_t>(bytes.data()), load_big_endian<std::uint32_t>(bytes.data() + 4)};
+}
+
+Result<OffsetIndex::Entry> OffsetIndex::lookup(Offset offset) {
+  TRY_ASSIGN(const std::uint64_t count, partition_point(entries_.count(), [&](std::uint64_t index) -> Result<bool> {
+               TRY_ASSIGN(const Entry entry, at(index));
+               return entry.offset <= offset;
+             }));
+  if (count == 0) return Entry{base_offset_, 0};
+  return at(count - 1);
+}
+
+Result<void> OffsetIndex::truncate(Offset offset) {
+  TRY_ASSIGN(const std::uint64_t count, partition_point(entries_.count(), [&](std::uint64_t index) -> Result<bool> {
+               TRY_ASSIGN(const Entry entry, at(index));
+               return entry.offset < offset;
+             }));
+  return entries_.truncate(count);
+}
+
+Result<bool> OffsetIndex::fits(std::uint64_t log_bytes) {
+  if (entries_.count() == 0) return true;
+  TRY_ASSIGN(const Entry last_entry, at(entries_.count() - 1));
+  return last_entry.offset >= base_offset_ && last_entry.position < log_bytes &&
+         (entries_.count() == 1 || last_entry.position > 0);
+}
+
+Result<void> TimeIndex::maybe_append(Entry entry) {
+  if (entry.timestamp.value() < 0) return {};
+  TRY_ASSIGN(const Entry previous, last());
+  if (entry.timestamp <= previous.timestamp) return {};
+  std::array<std::byte, kEntryBytes> bytes{};
+  store_big_endian(bytes.data(), entry.timestamp.value());
+  store_big_endian(bytes.data() + 8, static_cast<std::int32_t>(entry.offset - base_offset_));
+  return entries_.append(bytes);
+}
+
+Result<TimeIndex::Entry> TimeIndex::at(std::uint64_t index) {
+  std::array<std::byte, kEntryBytes> bytes{};
+  TRY(entries_.read(index, bytes));
+  return Entry{Timestamp(load_big_endian<std::int64_t>(bytes.data())),
+               base_offset_ + load_big_endian<std::int32_t>(bytes.data() + 8)};
+}
+
+Result<TimeIndex::Entry> TimeIndex::lookup(Timestamp timestamp) {
+  if (timestamp.value() == INT64_MAX && entries_.count() > 0) return at(entries_.count() - 1);
+  TRY_ASSIGN(const std::uint64_t count, partition_point(entries_.count(), [&](std::uint64_t index) -> Result<bool> {
+               TRY_ASSIGN(const Entry entry, at(index));
+               return entry.timestamp <= timestamp;
+             }));
+  if (count == 0) return Entry{Timestamp(-1), base_offset_};
+  return at(count - 1);
+}
+
+Result<void> TimeIndex::truncate(Offset offset) {
+  TRY_ASSIGN(const std::uint64_t count, partition_point(entries_.count(), [&](std::uint64_t index) -> Result<bool> {
+               TRY_ASSIGN(const Entry entry, at(index));
+               return entry.offset < offset;
+             }));
+  return entries_.truncate(count);
+}
+
+}  // namespace kurier::storage

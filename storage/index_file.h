@@ -1,0 +1,94 @@
+// IndexFile: a file of fixed-size entries in ascending order (.index, .timeindex), searched without being loaded.
+//
+// New entries are kept in memory and written a few at a time: a crash loses them, and recovery builds them again. Formats:
+// docs/formats/log.md. Used by Segment, on the partition's shard.
+#pragma once
+
+#include <array>
+#include <memory>
+#include <optional>
+#include <string>
+
+#include "base/bytes.h"
+#include "base/file_system.h"
+#include "base/ids.h"
+
+namespace kurier::storage {
+
+class IndexFile {
+ public:
+  // `size_bytes`: of the file as it was found; 0 and `exists` false: it is created with the first entries.
+  IndexFile(FileSystem& files, std::string path, std::size_t entry_bytes, std::uint64_t size_bytes);
+
+  [[nodiscard]] std::uint64_t count() const { return written_ + pending_.size() / entry_bytes_; }
+  Result<void> append(ByteView entry);
+  Result<void> read(std::uint64_t index, MutableByteView entry);
+  Result<void> truncate(std::uint64_t count);
+  Result<void> write_out();  // what is pending goes to the file
+  // The file, for syncing; created if it does not exist.
+  Result<std::shared_ptr<File>> file();
+  void set_path(std::string path) { path_ = std::move(path); }
+  [[nodiscard]] const std::string& path() const { return path_; }
+
+ private:
+  FileSystem& files_;
+  std::string path_;
+  std::size_t entry_bytes_;
+  std::uint64_t written_;  // entries in the file
+  Bytes pending_;
+  std::shared_ptr<File> file_;
+};
+
+// Offset → position in the segment. An entry is the last offset of a batch and the position where that batch begins.
+class OffsetIndex {
+ public:
+  static constexpr std::size_t kEntryBytes = 8;
+  struct Entry {
+    Offset offset;
+    std::uint32_t position = 0;
+  };
+  OffsetIndex(FileSystem& files, std::string path, Offset base_offset, std::uint64_t size_bytes)
+      : entries_(files, std::move(path), kEntryBytes, size_bytes), base_offset_(base_offset) {}
+
+  Result<void> append(Entry entry);
+  // The last entry whose offset is at most `offset`; the segment's beginning if there is none.
+  Result<Entry> lookup(Offset offset);
+  Result<Entry> last() { return lookup(Offset(INT64_MAX)); }
+  // Drops entries of `offset` and above.
+  Result<void> truncate(Offset offset);
+  // Whether the last entry fits a segment of `log_bytes`; a file that does not is to be rebuilt.
+  Result<bool> fits(std::uint64_t log_bytes);
+  [[nodiscard]] IndexFile& entries() { return entries_; }
+
+ private:
+  Result<Entry> at(std::uint64_t index);
+  IndexFile entries_;
+  Offset base_offset_;
+};
+
+// Timestamp → offset: no batch after the entry's offset, up to the next entry, has an earlier maximum than the entry's.
+class TimeIndex {
+ public:
+  static constexpr std::size_t kEntryBytes = 12;
+  struct Entry {
+    Timestamp timestamp{-1};
+    Offset offset;
+  };
+  TimeIndex(FileSystem& files, std::string path, Offset base_offset, std::uint64_t size_bytes)
+      : entries_(files, std::move(path), kEntryBytes, size_bytes), base_offset_(base_offset) {}
+
+  // Appended only if its timestamp is later than the last one's.
+  Result<void> maybe_append(Entry entry);
+  // The last entry whose timestamp is at most `timestamp`; {-1, base offset} if there is none.
+  Result<Entry> lookup(Timestamp timestamp);
+  Result<Entry> last() { return lookup(Timestamp(INT64_MAX)); }
+  Result<void> truncate(Offset offset);  // drops entries of `offset` and above
+  [[nodiscard]] IndexFile& entries() { return entries_; }
+
+ private:
+  Result<Entry> at(std::uint64_t index);
+  IndexFile entries_;
+  Offset base_offset_;
+};
+
+}  // namespace kurier::storage

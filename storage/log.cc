@@ -1,0 +1,214 @@
+#include "storage/log.h"
+
+#include <fmt/core.h>
+
+#include <algorithm>
+
+#include "base/log.h"
+
+namespace kurier::storage {
+
+using protocol::RecordBatchView;
+
+Result<void> FlushJob::run() const {
+  for (const auto& file : files) TRY(file->sync());
+  return sync_directory ? file_system->sync_directory(directory) : Result<void>{};
+}
+
+Log::Log(FileSystem& files, LogOptions options)
+    : files_(files),
+      directory_(std::move(options.directory)),
+      config_(options.config),
+      log_start_offset_(options.log_start_offset),
+      recovery_point_(options.recovery_point) {}
+
+std::size_t Log::segment_of(Offset offset) const {
+  const auto after = std::ranges::upper_bound(segments_, offset, {}, [](const auto& s) { return s->base_offset(); });
+  return after == segments_.begin() ? 0 : static_cast<std::size_t>(after - segments_.begin()) - 1;
+}
+
+std::uint64_t Log::size_bytes() const {
+  std::uint64_t total = 0;
+  for (const auto& segment : segments_) total += segment->size_bytes();
+  return total;
+}
+
+Result<void> Log::write_epochs() {
+  return write_epoch_checkpoint(files_, directory_ + "/leader-epoch-checkpoint", epochs_.entries());
+}
+
+Result<AppendResult> Log::append(MutableByteView batches, LeaderEpoch epoch, Timestamp now, AppendOrigin origin) {
+  AppendResult result{.first_offset = log_end_offset_, .last_offset = log_end_offset_ - 1};
+  Timestamp max_timestamp(-1);
+  for (std::size_t at = 0; at < batches.size();) {
+    TRY_ASSIGN(const RecordBatchView batch, RecordBatchView::parse(batches.subspan(at)));
+    if (batch.has_producer_id() && origin == AppendOrigin::kClient && !batch.is_control()) {
+      const ProducerState::Check check = producers_.check(batch);
+      if (check.verdict != ProducerVerdict::kInSequence) {
+        // One batch a partition in a produce request: there is nothing before it that was accepted.
+        return AppendResult{check.verdict, check.original.first_offset(), check.original.last_offset, check.original.timestamp};
+      }
+    }
+    protocol::stamp_offset(batches.subspan(at), result.last_offset + 1, epoch);
+    result.last_offset += batch.last_offset_delta() + std::int64_t{1};
+    max_timestamp = std::max(max_timestamp, batch.max_timestamp());
+    at += batch.size_bytes();
+  }
+  if (batches.empty()) return fail(Failure::kInvalid, "an append without a batch to " + directory_);
+  TRY(roll_if_needed(batches.size(), max_timestamp, result.last_offset, now));
+  if (epochs_.assign(epoch, result.first_offset)) TRY(write_epochs());
+  TRY(write(batches, now));
+  return result;
+}
+
+Result<void> Log::append_as_follower(ByteView batches, Timestamp now) {
+  Offset expected = log_end_offset_;
+  while (!batches.empty()) {
+    TRY_ASSIGN(const RecordBatchView batch, RecordBatchView::parse(batches));
+    if (batch.base_offset() < expected) {
+      return fail(Failure::kOutOfRange, fmt::format("{}: a batch at offset {} cannot follow log end offset {}", directory_,
+                                                    batch.base_offset().value(), expected.value()));
+    }
+    TRY(roll_if_needed(batch.size_bytes(), batch.max_timestamp(), batch.last_offset(), now));
+    if (epochs_.assign(batch.leader_epoch(), batch.base_offset())) TRY(write_epochs());
+    TRY(write(batch.bytes(), now));
+    expected = log_end_offset_;
+    batches = batches.subspan(batch.size_bytes());
+  }
+  return {};
+}
+
+// All of `batches` goes to the active segment with one write; they are in the log once that has returned.
+Result<void> Log::write(ByteView batches, Timestamp) {
+  TRY(active().append(batches, config_));
+  while (!batches.empty()) {
+    TRY_ASSIGN(const RecordBatchView batch, RecordBatchView::parse(batches));
+    TRY(replay_into_producers(batch, &active()));
+    log_end_offset_ = batch.next_offset();
+    batches = batches.subspan(batch.size_bytes());
+  }
+  return {};
+}
+
+Result<void> Log::replay_into_producers(const RecordBatchView& batch, Segment* aborted_go_to) {
+  const auto completed = producers_.replay(batch);
+  if (!completed || !completed->aborted || aborted_go_to == nullptr) return {};
+  return aborted_go_to->append_aborted({completed->producer_id, completed->first_offset, completed->last_offset,
+                                        producers_.last_stable_offset_after(*completed)});
+}
+
+Result<void> Log::roll_if_needed(std::size_t bytes, Timestamp max_timestamp, Offset last_offset, Timestamp now) {
+  Segment& segment = active();
+  bool roll_now = segment.size_bytes() > 0 && segment.size_bytes() + bytes > config_.segment_bytes;
+  roll_now = roll_now || segment.index_is_full(config_) || last_offset - segment.base_offset() > INT32_MAX;
+  if (!roll_now && segment.size_bytes() > 0) {
+    // segment.ms counts from the first batch's timestamp to this one's, so that old records do not roll by the clock.
+    TRY_ASSIGN(const auto first, segment.first_batch_timestamp());
+    const std::int64_t waited = first && first->value() >= 0 ? max_timestamp - *first : now - segment.created();
+    roll_now = waited > (config_.segment_time - config_.segment_jitter).count();
+  }
+  return roll_now ? roll(now) : Result<void>{};
+}
+
+Result<bool> Log::roll_if_old(Timestamp now) {
+  Segment& segment = active();
+  if (segment.size_bytes() == 0) return false;
+  TRY_ASSIGN(const auto first, segment.first_batch_timestamp());
+  const Timestamp since = first && first->value() >= 0 ? *first : segment.created();
+  if (now - since <= (config_.segment_time - config_.segment_jitter).count()) return false;
+  TRY(roll(now));
+  return true;
+}
+
+Result<void> Log::roll(Timestamp now) {
+  if (active().base_offset() == log_end_offset_) return {};  // empty: it can go on
+  TRY(active().seal());
+  TRY(take_snapshot());
+  return add_segment(log_end_offset_, now);
+}
+
+Result<void> Log::add_segment(Offset base_offset, Timestamp now) {
+  auto segment = std::make_unique<Segment>(files_, directory_, base_offset, Segment::Found{}, now);
+  TRY(segment->file());  // creates it: an empty segment says where the log ends
+  segments_.push_back(std::move(segment));
+  names_changed_ = true;
+  return {};
+}
+
+// The state of the producers at log_end_offset.
+Result<void> Log::take_snapshot() {
+  if (!snapshots_.empty() && snapshots_.back() == log_end_offset_) return {};
+  TRY(write_file_atomically(files_, segment_path(directory_, log_end_offset_, kSnapshotSuffix), producers_.to_snapshot()));
+  snapshots_.push_back(log_end_offset_);
+  return {};
+}
+
+Result<LogRead> Log::read(Offset from, std::uint64_t bytes_max, Offset upper_bound, bool at_least_one) {
+  if (from < log_start_offset_ || from > log_end_offset_) {
+    return fail(Failure::kOutOfRange, fmt::format("{}: offset {} is not within {} to {}", directory_, from.value(),
+                                                  log_start_offset_.value(), log_end_offset_.value()));
+  }
+  upper_bound = std::min(upper_bound, log_end_offset_);
+  for (std::size_t i = segment_of(from); from < upper_bound && i < segments_.size(); ++i) {
+    Segment& segment = *segments_[i];
+    TRY_ASSIGN(const auto first, segment.find(from));
+    if (!first) continue;  // compaction may have left the end of a segment empty
+    if (first->base_offset >= upper_bound) break;
+    std::uint64_t end = segment.size_bytes();
+    const bool is_last = i + 1 == segments_.size();
+    if (is_last ? upper_bound < log_end_offset_ : upper_bound < segments_[i + 1]->base_offset()) {
+      TRY_ASSIGN(const auto bound, segment.find(upper_bound));
+      if (bound) end = bound->position;
+    }
+    // A batch that straddles the upper bound is not readable yet; then there is nothing.
+    if (end <= first->position) break;
+    std::uint64_t size = std::min(bytes_max, end - first->position);
+    if (at_least_one) size = std::max<std::uint64_t>(size, std::min<std::uint64_t>(first->batch_bytes, end - first->position));
+    TRY_ASSIGN(auto file, segment.file());
+    return LogRead{FileSlice{size > 0 ? std::move(file) : nullptr, first->position, size}, first->batch_bytes,
+                   segment.base_offset(), first->position};
+  }
+  return LogRead{.segment_base_offset = active().base_offset(), .position = active().size_bytes()};
+}
+
+Result<std::vector<AbortedTransaction>> Log::aborted_transactions(Offset from, Offset to) {
+  std::vector<AbortedTransaction> overlapping;
+  for (std::size_t i = segment_of(from); i < segments_.size(); ++i) {
+    TRY_ASSIGN(const auto aborted, segments_[i]->aborted_transactions());
+    for (const AbortedTransaction& transaction : aborted) {
+      if (transaction.last_offset >= from && transaction.first_offset < to) overlapping.push_back(transaction);
+      // Everything that began before this was decided when it was written.
+      if (transaction.last_stable_offset >= to) return overlapping;
+    }
+  }
+  return overlapping;
+}
+
+LeaderEpochs::EndOffset Log::offset_for_leader_epoch(LeaderEpoch epoch) const {
+  return epochs_.end_offset_of(epoch, log_end_offset_);
+}
+
+Result<FlushJob> Log::begin_flush() {
+  FlushJob job{log_end_offset_, {}, &files_, directory_, names_changed_};
+  for (std::size_t i = segment_of(recovery_point_); i < segments_.size(); ++i) {
+    TRY_ASSIGN(auto files, segments_[i]->files_to_sync());
+    std::ranges::move(files, std::back_inserter(job.files));
+  }
+  // Files that are made from here on are the next flush's.
+  names_changed_ = false;
+  return job;
+}
+
+void Log::complete_flush(const FlushJob& job) { recovery_point_ = std::max(recovery_point_, std::min(job.up_to, log_end_offset_)); }
+
+Result<void> Log::close_clean() {
+  TRY(active().seal());
+  TRY(take_snapshot());
+  names_changed_ = true;
+  TRY_ASSIGN(const FlushJob job, begin_flush());
+  TRY(job.run());
+  complete_flush(job);
+  return {};
+}
+
+}  // namespace kurier::storage

@@ -1,0 +1,162 @@
+// Log: one partition's records on disk, in Kafka's format (docs/formats/log.md).
+//
+// Belongs to one shard, which makes every call; file calls block inline (they end in the page cache). A flush is split so
+// that the fsync runs elsewhere: begin_flush here, FlushJob::run on a pool, complete_flush here again.
+// Offsets: log_start_offset ≤ high watermark ≤ log_end_offset; the high watermark is kept by the partition's leader core.
+#pragma once
+
+#include <memory>
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "base/transport.h"
+#include "base/uuid.h"
+#include "storage/leader_epochs.h"
+#include "storage/log_config.h"
+#include "storage/producer_state.h"
+#include "storage/segment.h"
+
+namespace kurier::storage {
+
+struct LogOptions {
+  std::string directory;  // …/topic-partition; created if missing
+  LogConfig config;
+  Offset log_start_offset{0};  // from log-start-offset-checkpoint
+  Offset recovery_point{0};    // from recovery-point-offset-checkpoint: everything before it is known to be on the disk
+  bool had_clean_shutdown = false;
+};
+
+struct AppendResult {
+  ProducerVerdict verdict = ProducerVerdict::kInSequence;
+  Offset first_offset{-1};  // of a duplicate: the original's
+  Offset last_offset{-1};
+  Timestamp duplicate_timestamp{-1};
+
+  [[nodiscard]] bool appended() const { return verdict == ProducerVerdict::kInSequence; }
+};
+
+enum class AppendOrigin { kClient, kCoordinator };  // a coordinator's markers and records are not checked for sequence
+
+struct LogRead {
+  FileSlice slice;          // begins with the batch that holds the offset; its end may be inside a batch
+  std::size_t first_batch_bytes = 0;
+  Offset segment_base_offset;
+  std::uint64_t position = 0;  // of the slice in its segment
+};
+
+// What an fsync has to cover so that everything before `up_to` is durable.
+struct FlushJob {
+  Offset up_to;
+  std::vector<std::shared_ptr<File>> files;
+  FileSystem* file_system = nullptr;
+  std::string directory;
+  bool sync_directory = false;
+  // On any thread.
+  [[nodiscard]] Result<void> run() const;
+};
+
+class Log {
+ public:
+  // Recovers what lies past the recovery point if the last shutdown was not clean.
+  static Result<std::unique_ptr<Log>> open(FileSystem& files, LogOptions options, Timestamp now);
+
+  // Appends the batches of a leader: offsets are assigned, they and the epoch are stamped in place.
+  Result<AppendResult> append(MutableByteView batches, LeaderEpoch epoch, Timestamp now, AppendOrigin origin = AppendOrigin::kClient);
+  // Appends batches as a leader stamped them. kOutOfRange if they do not continue the log.
+  Result<void> append_as_follower(ByteView batches, Timestamp now);
+
+  // From the batch that holds `from` (log_start_offset ≤ from ≤ upper_bound), at most `bytes_max` bytes, never beyond the
+  // batch that holds `upper_bound`. Empty slice at the upper bound. With `at_least_one`, the first batch is whole even if it
+  // is longer than bytes_max. kOutOfRange outside the log.
+  Result<LogRead> read(Offset from, std::uint64_t bytes_max, Offset upper_bound, bool at_least_one);
+
+  // Aborted transactions that overlap [from, to).
+  Result<std::vector<AbortedTransaction>> aborted_transactions(Offset from, Offset to);
+
+  struct TimestampOffset {
+    Timestamp timestamp{-1};
+    Offset offset{-1};
+    LeaderEpoch epoch{-1};
+  };
+  // The first record whose timestamp is at least `timestamp`; none if there is no such record.
+  Result<std::optional<TimestampOffset>> offset_for_timestamp(Timestamp timestamp);
+  // The first record with the latest timestamp of the log; none in an empty log.
+  Result<std::optional<TimestampOffset>> offset_of_max_timestamp();
+  [[nodiscard]] LeaderEpochs::EndOffset offset_for_leader_epoch(LeaderEpoch epoch) const;
+  [[nodiscard]] std::optional<LeaderEpoch> latest_epoch() const { return epochs_.latest(); }
+  [[nodiscard]] std::optional<LeaderEpoch> epoch_at(Offset offset) const { return epochs_.epoch_at(offset); }
+
+  Result<void> truncate_to(Offset offset);
+  Result<void> truncate_fully_and_start_at(Offset offset);
+  Result<void> set_log_start_offset(Offset offset);
+  void set_config(const LogConfig& config) { config_ = config; }
+  void high_watermark_is(Offset high_watermark) { producers_.high_watermark_is(high_watermark); }
+
+  // segment.ms: a new segment if the active one is old enough. True if there is one.
+  Result<bool> roll_if_old(Timestamp now);
+  Result<void> roll(Timestamp now);
+  // retention.ms, retention.bytes, log start offset: renames what may go, below `high_watermark`, to .deleted and returns
+  // the paths, to be removed after file.delete.delay.ms.
+  Result<std::vector<std::string>> delete_old_segments(Timestamp now, Offset high_watermark);
+  void expire_producers(Timestamp now) { producers_.expire(now, config_.producer_expiration_ms); }
+
+  Result<FlushJob> begin_flush();
+  void complete_flush(const FlushJob& job);
+  // Flushes everything and writes what a clean start relies on. No call after it.
+  Result<void> close_clean();
+
+  [[nodiscard]] Offset log_start_offset() const { return log_start_offset_; }
+  [[nodiscard]] Offset log_end_offset() const { return log_end_offset_; }
+  [[nodiscard]] Offset recovery_point() const { return recovery_point_; }  // also: the durable end
+  [[nodiscard]] std::optional<Offset> first_unstable_offset() const { return producers_.first_unstable_offset(); }
+  [[nodiscard]] const ProducerState& producers() const { return producers_; }
+  [[nodiscard]] const LogConfig& config() const { return config_; }
+  [[nodiscard]] const std::string& directory() const { return directory_; }
+  [[nodiscard]] std::uint64_t size_bytes() const;
+  [[nodiscard]] std::size_t segment_count() const { return segments_.size(); }
+
+ private:
+  Log(FileSystem& files, LogOptions options);
+  Result<void> load(bool had_clean_shutdown, Timestamp now);
+  Result<void> finish_interrupted_changes();
+  Result<void> recover_segments(bool had_clean_shutdown);
+  Result<void> load_producers(bool had_clean_shutdown);
+  Result<void> replay_into_producers(const protocol::RecordBatchView& batch, Segment* aborted_go_to);
+  Result<void> add_segment(Offset base_offset, Timestamp now);
+  Result<void> take_snapshot();
+  Result<void> write_epochs();
+  Result<void> roll_if_needed(std::size_t bytes, Timestamp max_timestamp, Offset last_offset, Timestamp now);
+  Result<void> write(ByteView batches, Timestamp now);
+  Result<std::optional<TimestampOffset>> first_record_at(Segment& segment, Timestamp timestamp, Offset from);
+  [[nodiscard]] Segment& active() { return *segments_.back(); }
+  // The index of the segment that holds `offset`: the last one that begins at or before it.
+  [[nodiscard]] std::size_t segment_of(Offset offset) const;
+  Result<std::vector<std::string>> retire(std::size_t count);
+
+  FileSystem& files_;
+  std::string directory_;
+  LogConfig config_;
+  Offset log_start_offset_;
+  Offset log_end_offset_{0};
+  Offset recovery_point_;
+  std::vector<std::unique_ptr<Segment>> segments_;  // by base offset; never empty
+  LeaderEpochs epochs_;
+  ProducerState producers_;
+  std::vector<Offset> snapshots_;   // offsets of the .snapshot files, ascending
+  bool names_changed_ = true;       // since the directory was last synced
+};
+
+// "topic-partition" of a directory's name; none if it is no such name.
+struct PartitionDirectory {
+  std::string topic;
+  PartitionIndex partition;
+};
+std::optional<PartitionDirectory> parse_partition_directory(const std::string& name);
+
+// partition.metadata: "version: 0\ntopic_id: …\n". None if there is no such file.
+Result<std::optional<Uuid>> read_partition_metadata(FileSystem& files, const std::string& directory);
+Result<void> write_partition_metadata(FileSystem& files, const std::string& directory, const Uuid& topic_id);
+
+}  // namespace kurier::storage

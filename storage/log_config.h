@@ -1,0 +1,23 @@
+// What a topic's configuration means for one log. Defaults are Apache Kafka 4.4's; names are those of the topic properties.
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+
+namespace kurier::storage {
+
+struct LogConfig {
+  std::uint64_t segment_bytes = 1 << 30;                                        // segment.bytes
+  std::chrono::milliseconds segment_time = std::chrono::hours(7 * 24);          // segment.ms
+  std::chrono::milliseconds segment_jitter{0};                                  // segment.jitter.ms: drawn once a segment
+  std::uint64_t index_interval_bytes = 4096;                                    // index.interval.bytes
+  std::uint64_t index_bytes_max = 10 * 1024 * 1024;                             // segment.index.bytes
+  std::int64_t retention_bytes = -1;                                            // retention.bytes; -1: no limit
+  std::int64_t retention_ms = std::int64_t{7} * 24 * 60 * 60 * 1000;            // retention.ms; -1: no limit
+  bool delete_old = true;                                                       // cleanup.policy has delete
+  bool compact = false;                                                         // cleanup.policy has compact
+  std::int64_t producer_expiration_ms = 24 * 60 * 60 * 1000;                    // producer.id.expiration.ms
+  std::uint64_t flush_messages = INT64_MAX;                                     // flush.messages
+};
+
+}  // namespace kurier::storage

@@ -1,0 +1,215 @@
+// How a Log comes up from what it finds on the disk.
+#include <fmt/core.h>
+
+#include <algorithm>
+#include <charconv>
+
+#include "base/log.h"
+#include "storage/log.h"
+
+namespace kurier::storage {
+namespace {
+
+using protocol::RecordBatchView;
+
+// "00000000000000000042.log" → 42.
+std::optional<Offset> offset_of(const std::string& name) {
+  std::int64_t value = 0;
+  const auto [end, error] = std::from_chars(name.data(), name.data() + name.size(), value);
+  if (error != std::errc{} || end != name.data() + 20 || value < 0) return std::nullopt;
+  return Offset(value);
+}
+
+}  // namespace
+
+Result<std::unique_ptr<Log>> Log::open(FileSystem& files, LogOptions options, Timestamp now) {
+  const bool had_clean_shutdown = options.had_clean_shutdown;
+  std::unique_ptr<Log> log(new Log(files, std::move(options)));
+  TRY(files.make_directories(log->directory_));
+  if (Result<void> loaded = log->load(had_clean_shutdown, now); !loaded) {
+    return std::unexpected(loaded.error().within("opening " + log->directory_));
+  }
+  return log;
+}
+
+// A deletion that was begun is finished; compaction's work that was complete is put in place, the rest thrown away.
+Result<void> Log::finish_interrupted_changes() {
+  TRY_ASSIGN(const auto entries, files_.list(directory_));
+  for (const FileSystem::Entry& entry : entries) {
+    const std::string path = directory_ + "/" + entry.name;
+    if (entry.name.ends_with(kDeletedSuffix) || entry.name.ends_with(kCleanedSuffix) || entry.name.ends_with(".tmp")) {
+      TRY(files_.remove(path));
+    } else if (entry.name.ends_with(kSwapSuffix)) {
+      const std::string name = entry.name.substr(0, entry.name.size() - kSwapSuffix.size());
+      if (name.ends_with(kLogSuffix)) {
+        // It replaces every segment that begins inside its range.
+        const auto base = offset_of(name);
+        if (!base) continue;
+        TRY(files_.rename(path, directory_ + "/" + name));
+        Segment swapped(files_, directory_, *base, {.log_bytes = entry.size_bytes}, Timestamp(0));
+        TRY_ASSIGN(const Offset next, swapped.next_offset());
+        for (const FileSystem::Entry& other : entries) {
+          const auto other_base = offset_of(other.name);
+          if (!other_base || *other_base <= *base || *other_base >= next || other.name.ends_with(kSnapshotSuffix)) continue;
+          if (other.name.ends_with(kSwapSuffix)) continue;
+          TRY(files_.remove(directory_ + "/" + other.name));
+        }
+      } else {
+        TRY(files_.rename(path, directory_ + "/" + name));
+      }
+    }
+  }
+  return {};
+}
+
+Result<void> Log::load(bool had_clean_shutdown, Timestamp now) {
+  TRY(finish_interrupted_changes());
+  TRY_ASSIGN(const auto entries, files_.list(directory_));
+  std::map<Offset, Segment::Found> found;
+  std::vector<Offset> bases;
+  for (const FileSystem::Entry& entry : entries) {
+    const auto base = offset_of(entry.name);
+    if (!base) continue;
+    if (entry.name.ends_with(kSnapshotSuffix)) snapshots_.push_back(*base);
+    Segment::Found& files_of_segment = found[*base];
+    if (entry.name.ends_with(kLogSuffix)) {
+      files_of_segment.log_bytes = entry.size_bytes;
+      files_of_segment.modified = entry.modified;
+      bases.push_back(*base);
+    }
+    if (entry.name.ends_with(kIndexSuffix)) files_of_segment.index_bytes = entry.size_bytes;
+    if (entry.name.ends_with(kTimeIndexSuffix)) files_of_segment.time_index_bytes = entry.size_bytes;
+    if (entry.name.ends_with(kTransactionIndexSuffix)) files_of_segment.transaction_index_bytes = entry.size_bytes;
+  }
+  for (const Offset base : bases) {
+    const Segment::Found& files_of_segment = found[base];
+    const Timestamp created = files_of_segment.modified.value() >= 0 ? files_of_segment.modified : now;
+    segments_.push_back(std::make_unique<Segment>(files_, directory_, base, files_of_segment, created));
+  }
+  TRY_ASSIGN(auto epoch_entries, read_epoch_checkpoint(files_, directory_ + "/leader-epoch-checkpoint"));
+  epochs_ = LeaderEpochs(std::move(epoch_entries));
+  if (segments_.empty()) {
+    TRY(add_segment(log_start_offset_, now));
+  }
+  TRY(recover_segments(had_clean_shutdown));
+  TRY_ASSIGN(log_end_offset_, active().next_offset());
+  if (log_start_offset_ > log_end_offset_) {
+    // Everything there has been was deleted before it was written down: begin at the recorded start.
+    LOG_WARN("{}: ends at offset {}, before its recorded start {}; beginning anew there", directory_,
+             log_end_offset_.value(), log_start_offset_.value());
+    const Offset start = log_start_offset_;
+    TRY(truncate_fully_and_start_at(start));
+  }
+  log_start_offset_ = std::max(log_start_offset_, segments_.front()->base_offset());
+  recovery_point_ = had_clean_shutdown ? log_end_offset_ : std::min(recovery_point_, log_end_offset_);
+  bool epochs_changed = epochs_.truncate_from_end(log_end_offset_);
+  epochs_changed = epochs_.truncate_from_start(log_start_offset_) || epochs_changed;
+  if (epochs_changed) TRY(write_epochs());
+  return load_producers(had_clean_shutdown);
+}
+
+Result<void> Log::recover_segments(bool had_clean_shutdown) {
+  const std::size_t first_unflushed = segment_of(recovery_point_);
+  bool epochs_changed = false;
+  for (std::size_t i = 0; i < segments_.size(); ++i) {
+    Segment& segment = *segments_[i];
+    const bool unflushed = !had_clean_shutdown && i >= first_unflushed;
+    const Result<bool> fits = segment.indexes_fit();
+    if (!unflushed && fits && *fits) continue;
+    if (!unflushed) LOG_WARN("{}: rebuilding the indexes of segment {}", directory_, segment.base_offset().value());
+    TRY_ASSIGN(const std::uint64_t cut,
+               segment.recover(config_, [&](const RecordBatchView& batch, std::uint64_t) -> Result<bool> {
+                 epochs_changed = epochs_.assign(batch.leader_epoch(), batch.base_offset()) || epochs_changed;
+                 return true;
+               }));
+    TRY_ASSIGN(const Offset next, segment.next_offset());
+    const bool continues = i + 1 == segments_.size() || segments_[i + 1]->base_offset() >= next;
+    if (cut == 0 && continues) continue;
+    // What follows a cut has lost its connection: it goes, down to the last segment.
+    for (std::size_t j = i + 1; j < segments_.size(); ++j) {
+      LOG_WARN("{}: removing segment {}, which follows a cut", directory_, segments_[j]->base_offset().value());
+      for (const std::string& path : segments_[j]->paths()) {
+        if (Result<void> removed = files_.remove(path); !removed && removed.error().failure != Failure::kNotFound) {
+          return removed;
+        }
+      }
+    }
+    segments_.resize(i + 1);
+  }
+  return epochs_changed ? write_epochs() : Result<void>{};
+}
+
+// The newest snapshot that can be read and lies within the log, then every batch after it.
+Result<void> Log::load_producers(bool had_clean_shutdown) {
+  Offset from = log_start_offset_;
+  while (!snapshots_.empty()) {
+    const Offset offset = snapshots_.back();
+    const std::string path = segment_path(directory_, offset, kSnapshotSuffix);
+    if (offset <= log_end_offset_ && offset >= log_start_offset_) {
+      auto content = read_file(files_, path);
+      auto state = content ? ProducerState::from_snapshot(*content) : std::unexpected(content.error());
+      if (state) {
+        producers_ = std::move(*state);
+        from = offset;
+        break;
+      }
+      LOG_WARN("{}: ignoring {}: {}", directory_, path, state.error().context);
+    }
+    TRY(files_.remove(path));
+    snapshots_.pop_back();
+  }
+  if (from == log_end_offset_) return {};
+  // The transaction indexes were appended live; after a crash they are made anew along the way.
+  const std::size_t first = segment_of(from);
+  for (std::size_t i = first; i < segments_.size(); ++i) {
+    Segment& segment = *segments_[i];
+    const bool rebuild = !had_clean_shutdown && segment.base_offset() >= from;
+    if (rebuild) TRY(segment.clear_transaction_index());
+    std::vector<AbortedTransaction> known;
+    if (!rebuild) {
+      TRY_ASSIGN(known, segment.aborted_transactions());
+    }
+    TRY_ASSIGN(const OffsetIndex::Entry start, segment.offset_index().lookup(from));
+    TRY(segment.scan(start.position, true, [&](const RecordBatchView& batch, std::uint64_t) -> Result<bool> {
+      if (batch.base_offset() < from) return true;
+      const bool is_known = std::ranges::find(known, batch.last_offset(), &AbortedTransaction::last_offset) != known.end();
+      TRY(replay_into_producers(batch, is_known ? nullptr : &segment));
+      return true;
+    }));
+  }
+  producers_.high_watermark_is(log_end_offset_);
+  return {};
+}
+
+std::optional<PartitionDirectory> parse_partition_directory(const std::string& name) {
+  const std::size_t dash = name.rfind('-');
+  if (dash == std::string::npos || dash == 0 || dash + 1 == name.size()) return std::nullopt;
+  std::int32_t partition = 0;
+  const auto [end, error] = std::from_chars(name.data() + dash + 1, name.data() + name.size(), partition);
+  if (error != std::errc{} || end != name.data() + name.size() || partition < 0) return std::nullopt;
+  return PartitionDirectory{name.substr(0, dash), PartitionIndex(partition)};
+}
+
+Result<std::optional<Uuid>> read_partition_metadata(FileSystem& files, const std::string& directory) {
+  const std::string path = directory + "/partition.metadata";
+  const auto content = read_file(files, path);
+  if (!content) {
+    if (content.error().failure == Failure::kNotFound) return std::nullopt;
+    return std::unexpected(content.error());
+  }
+  constexpr std::string_view kBefore = "version: 0\ntopic_id: ";
+  std::string_view text = as_text(*content);
+  if (text.starts_with(kBefore)) {
+    text.remove_prefix(kBefore.size());
+    while (text.ends_with('\n')) text.remove_suffix(1);
+    if (const auto id = Uuid::parse(text)) return std::optional<Uuid>(*id);
+  }
+  return fail(Failure::kMalformed, path + ": expected the lines 'version: 0' and 'topic_id: <uuid>'");
+}
+
+Result<void> write_partition_metadata(FileSystem& files, const std::string& directory, const Uuid& topic_id) {
+  const std::string text = fmt::format("version: 0\ntopic_id: {}\n", topic_id.to_string());
+  return write_file_atomically(files, directory + "/partition.metadata", as_bytes(text));
+}
+
+}  // namespace kurier::storage

@@ -1,0 +1,312 @@
+#include "storage/segment.h"
+
+#include <fmt/core.h>
+
+#include <algorithm>
+
+#include "base/log.h"
+
+namespace kurier::storage {
+namespace {
+constexpr std::size_t kRecentBatches = 64;
+constexpr std::size_t kScanChunkBytes = 64 * 1024;
+constexpr std::size_t kTransactionEntryBytes = 34;
+using protocol::kBatchHeaderBytes;
+using protocol::RecordBatchView;
+}  // namespace
+
+std::string segment_path(const std::string& directory, Offset base_offset, std::string_view suffix) {
+  return fmt::format("{}/{:020}{}", directory, base_offset.value(), suffix);
+}
+
+Segment::Segment(FileSystem& files, std::string directory, Offset base_offset, const Found& found, Timestamp created)
+    : files_(files),
+      directory_(std::move(directory)),
+      base_offset_(base_offset),
+      size_bytes_(found.log_bytes),
+      created_(created),
+      modified_(found.modified),
+      offset_index_(files, segment_path(directory_, base_offset, kIndexSuffix), base_offset, found.index_bytes.value_or(0)),
+      time_index_(files, segment_path(directory_, base_offset, kTimeIndexSuffix), base_offset,
+                  found.time_index_bytes.value_or(0)),
+      has_index_files_(found.index_bytes.has_value() && found.time_index_bytes.has_value()),
+      has_transaction_index_(found.transaction_index_bytes.has_value()) {
+  if (size_bytes_ == 0) max_timestamp_ = TimeIndex::Entry{Timestamp(-1), base_offset_};
+}
+
+Result<void> Segment::open_file() {
+  if (file_) return {};
+  TRY_ASSIGN(file_, files_.open(segment_path(directory_, base_offset_, kLogSuffix), OpenMode::kCreate));
+  return {};
+}
+
+Result<std::shared_ptr<const File>> Segment::file() {
+  TRY(open_file());
+  return std::shared_ptr<const File>(file_);
+}
+
+void Segment::remember(const RecordBatchView& batch, std::uint64_t position) {
+  recent_.push_back({batch.last_offset(), batch.base_offset(), position, batch.size_bytes()});
+  if (recent_.size() > kRecentBatches) recent_.pop_front();
+}
+
+Result<void> Segment::index_batch(const RecordBatchView& batch, std::uint64_t position, const LogConfig& config) {
+  TRY(load_max_timestamp());
+  if (position == 0) first_batch_timestamp_ = batch.max_timestamp();
+  if (batch.max_timestamp() > max_timestamp_->timestamp) {
+    max_timestamp_ = TimeIndex::Entry{batch.max_timestamp(), batch.last_offset()};
+  }
+  // index.interval.bytes: one entry when more than that has been appended since the one before.
+  if (bytes_since_index_entry_ > config.index_interval_bytes) {
+    TRY(offset_index_.append({batch.last_offset(), static_cast<std::uint32_t>(position)}));
+    TRY(time_index_.maybe_append(*max_timestamp_));
+    bytes_since_index_entry_ = 0;
+  }
+  bytes_since_index_entry_ += batch.size_bytes();
+  return {};
+}
+
+Result<void> Segment::append(ByteView batches, const LogConfig& config) {
+  TRY(open_file());
+  if (Result<void> written = file_->write_at(size_bytes_, batches); !written) {
+    // What was written of it is cut off, so that nothing half is ever read; if that fails too, recovery does it.
+    if (const Result<void> cut = file_->truncate(size_bytes_); !cut) LOG_ERROR("{}", cut.error().context);
+    return written;
+  }
+  std::uint64_t position = size_bytes_;
+  size_bytes_ += batches.size();
+  while (!batches.empty()) {
+    TRY_ASSIGN(const RecordBatchView batch, RecordBatchView::parse(batches));
+    TRY(index_batch(batch, position, config));
+    remember(batch, position);
+    position += batch.size_bytes();
+    batches = batches.subspan(batch.size_bytes());
+  }
+  return {};
+}
+
+Result<std::optional<Segment::Position>> Segment::find(Offset offset) {
+  if (!recent_.empty() && offset >= recent_.front().base_offset) {
+    const auto found = std::ranges::lower_bound(recent_, offset, {}, &Recent::last_offset);
+    if (found == recent_.end()) return std::nullopt;
+    return Position{found->position, found->batch_bytes, found->base_offset, found->last_offset};
+  }
+  TRY_ASSIGN(const OffsetIndex::Entry entry, offset_index_.lookup(offset));
+  std::optional<Position> found;
+  TRY(scan(entry.position, false, [&](const RecordBatchView& batch, std::uint64_t position) -> Result<bool> {
+    if (batch.last_offset() < offset) return true;
+    found = Position{position, batch.size_bytes(), batch.base_offset(), batch.last_offset()};
+    return false;
+  }));
+  return found;
+}
+
+Result<std::uint64_t> Segment::scan(std::uint64_t position, bool full, const Visit& visit) {
+  TRY(open_file());
+  Bytes chunk(std::min<std::uint64_t>(kScanChunkBytes, size_bytes_ - std::min(position, size_bytes_)));
+  std::uint64_t chunk_at = 0;
+  std::size_t chunk_bytes = 0;
+  while (position + kBatchHeaderBytes <= size_bytes_) {
+    std::size_t wanted = kBatchHeaderBytes;
+    for (int pass = 0; pass < 2; ++pass) {  // the header first; then, in a full scan, the whole batch
+      if (position < chunk_at || position + wanted > chunk_at + chunk_bytes) {
+        if (chunk.size() < wanted) chunk.resize(wanted);
+        chunk_at = position;
+        TRY_ASSIGN(chunk_bytes, file_->read_at(position, MutableByteView(chunk).first(
+                                              std::min<std::uint64_t>(chunk.size(), size_bytes_ - position))));
+        if (chunk_bytes < wanted) return position;
+      }
+      const auto header = RecordBatchView::parse_header(ByteView(chunk).subspan(position - chunk_at, kBatchHeaderBytes));
+      if (!header || header->size_bytes() > size_bytes_ - position) return position;
+      wanted = header->size_bytes();
+      if (!full) break;
+    }
+    const std::size_t view_bytes = full ? wanted : kBatchHeaderBytes;
+    const ByteView view = ByteView(chunk).subspan(position - chunk_at, view_bytes);
+    TRY_ASSIGN(const RecordBatchView batch, full ? RecordBatchView::parse(view) : RecordBatchView::parse_header(view));
+    TRY_ASSIGN(const bool go_on, visit(batch, position));
+    if (!go_on) return position;
+    position += batch.size_bytes();
+  }
+  return position;
+}
+
+Result<std::uint64_t> Segment::recover(const LogConfig& config, const Visit& seen) {
+  TRY(offset_index_.truncate(base_offset_));
+  TRY(time_index_.truncate(base_offset_));
+  // An index file that is damaged may hold any bytes: emptied, not searched.
+  TRY(offset_index_.entries().truncate(0));
+  TRY(time_index_.entries().truncate(0));
+  bytes_since_index_entry_ = 0;
+  max_timestamp_ = TimeIndex::Entry{Timestamp(-1), base_offset_};
+  first_batch_timestamp_.reset();
+  recent_.clear();
+  Offset expected = base_offset_;
+  TRY_ASSIGN(const std::uint64_t valid,
+             scan(0, true, [&](const RecordBatchView& batch, std::uint64_t position) -> Result<bool> {
+               if (!batch.crc_is_valid() || batch.base_offset() < expected || batch.last_offset_delta() < 0) return false;
+               expected = batch.next_offset();
+               TRY(index_batch(batch, position, config));
+               remember(batch, position);
+               TRY_ASSIGN(const bool go_on, seen(batch, position));
+               return go_on;
+             }));
+  const std::uint64_t cut = size_bytes_ - valid;
+  if (cut > 0) {
+    LOG_WARN("{}: cutting {} bytes after position {} that are no complete batch", file_->path(), cut, valid);
+    TRY(file_->truncate(valid));
+    size_bytes_ = valid;
+  }
+  TRY(offset_index_.entries().write_out());
+  TRY(time_index_.entries().write_out());
+  has_index_files_ = true;
+  return cut;
+}
+
+Result<bool> Segment::indexes_fit() {
+  if (!has_index_files_) return size_bytes_ == 0;
+  TRY_ASSIGN(const bool fits, offset_index_.fits(size_bytes_));
+  if (!fits) return false;
+  TRY_ASSIGN(const TimeIndex::Entry last, time_index_.last());
+  return last.offset >= base_offset_;
+}
+
+Result<Offset> Segment::next_offset() {
+  if (!recent_.empty()) return recent_.back().last_offset + 1;
+  TRY_ASSIGN(const OffsetIndex::Entry entry, offset_index_.last());
+  Offset next = base_offset_;
+  TRY(scan(entry.position, false, [&](const RecordBatchView& batch, std::uint64_t) -> Result<bool> {
+    next = batch.next_offset();
+    return true;
+  }));
+  return next;
+}
+
+// Of a segment found on disk: the last time index entry, which a clean end has written.
+Result<void> Segment::load_max_timestamp() {
+  if (max_timestamp_) return {};
+  TRY_ASSIGN(TimeIndex::Entry last, time_index_.last());
+  max_timestamp_ = last;
+  // Batches after it count too: Apache Kafka writes the last entry only when a segment is rolled or closed.
+  TRY_ASSIGN(const OffsetIndex::Entry from, offset_index_.lookup(last.offset));
+  TRY(scan(from.position, false, [&](const RecordBatchView& batch, std::uint64_t) -> Result<bool> {
+    if (batch.max_timestamp() > max_timestamp_->timestamp) {
+      max_timestamp_ = TimeIndex::Entry{batch.max_timestamp(), batch.last_offset()};
+    }
+    return true;
+  }));
+  return {};
+}
+
+Result<TimeIndex::Entry> Segment::max_timestamp() {
+  TRY(load_max_timestamp());
+  return *max_timestamp_;
+}
+
+Result<std::optional<Timestamp>> Segment::first_batch_timestamp() {
+  if (first_batch_timestamp_ || size_bytes_ == 0) return first_batch_timestamp_;
+  TRY(scan(0, false, [&](const RecordBatchView& batch, std::uint64_t) -> Result<bool> {
+    first_batch_timestamp_ = batch.max_timestamp();
+    return false;
+  }));
+  return first_batch_timestamp_;
+}
+
+Result<void> Segment::truncate_to(Offset offset, const LogConfig& config) {
+  TRY_ASSIGN(const std::optional<Position> from, find(offset));
+  TRY(offset_index_.truncate(offset));
+  TRY(time_index_.truncate(offset));
+  if (!from) return {};
+  TRY(open_file());
+  TRY(file_->truncate(from->position));
+  size_bytes_ = from->position;
+  while (!recent_.empty() && recent_.back().position >= size_bytes_) recent_.pop_back();
+  max_timestamp_.reset();
+  if (size_bytes_ == 0) {
+    max_timestamp_ = TimeIndex::Entry{Timestamp(-1), base_offset_};
+    first_batch_timestamp_.reset();
+  }
+  bytes_since_index_entry_ = std::min(bytes_since_index_entry_, config.index_interval_bytes);
+  return {};
+}
+
+Result<void> Segment::seal() {
+  if (size_bytes_ > 0) {
+    TRY(load_max_timestamp());
+    TRY(time_index_.maybe_append(*max_timestamp_));
+  }
+  TRY(offset_index_.entries().write_out());
+  TRY(time_index_.entries().write_out());
+  // Empty ones are created: their absence would mean that they are lost.
+  TRY(offset_index_.entries().file());
+  TRY(time_index_.entries().file());
+  has_index_files_ = true;
+  std::deque<Recent>().swap(recent_);
+  return {};
+}
+
+bool Segment::index_is_full(const LogConfig& config) const {
+  auto& self = const_cast<Segment&>(*this);
+  return self.offset_index_.entries().count() >= config.index_bytes_max / OffsetIndex::kEntryBytes ||
+         self.time_index_.entries().count() >= config.index_bytes_max / TimeIndex::kEntryBytes - 1;
+}
+
+Result<void> Segment::append_aborted(const AbortedTransaction& aborted) {
+  std::array<std::byte, kTransactionEntryBytes> entry{};  // begins with version 0, an int16
+  store_big_endian(entry.data() + 2, aborted.producer_id.value());
+  store_big_endian(entry.data() + 10, aborted.first_offset.value());
+  store_big_endian(entry.data() + 18, aborted.last_offset.value());
+  store_big_endian(entry.data() + 26, aborted.last_stable_offset.value());
+  TRY_ASSIGN(const auto to, files_.open(segment_path(directory_, base_offset_, kTransactionIndexSuffix), OpenMode::kCreate));
+  TRY_ASSIGN(const std::uint64_t size, to->size_bytes());
+  has_transaction_index_ = true;
+  return to->write_at(size / kTransactionEntryBytes * kTransactionEntryBytes, ByteView(entry));
+}
+
+Result<std::vector<AbortedTransaction>> Segment::aborted_transactions() {
+  std::vector<AbortedTransaction> all;
+  if (!has_transaction_index_) return all;
+  TRY_ASSIGN(const Bytes content, read_file(files_, segment_path(directory_, base_offset_, kTransactionIndexSuffix)));
+  for (std::size_t at = 0; at + kTransactionEntryBytes <= content.size(); at += kTransactionEntryBytes) {
+    const std::byte* entry = content.data() + at;
+    all.push_back({ProducerId(load_big_endian<std::int64_t>(entry + 2)), Offset(load_big_endian<std::int64_t>(entry + 10)),
+                   Offset(load_big_endian<std::int64_t>(entry + 18)), Offset(load_big_endian<std::int64_t>(entry + 26))});
+  }
+  return all;
+}
+
+Result<void> Segment::clear_transaction_index() {
+  if (!has_transaction_index_) return {};
+  has_transaction_index_ = false;
+  return files_.remove(segment_path(directory_, base_offset_, kTransactionIndexSuffix));
+}
+
+Result<std::vector<std::shared_ptr<File>>> Segment::files_to_sync() {
+  TRY(open_file());
+  TRY(offset_index_.entries().write_out());
+  TRY(time_index_.entries().write_out());
+  std::vector<std::shared_ptr<File>> all{file_};
+  TRY_ASSIGN(auto index, offset_index_.entries().file());
+  TRY_ASSIGN(auto time_index, time_index_.entries().file());
+  has_index_files_ = true;
+  all.push_back(std::move(index));
+  all.push_back(std::move(time_index));
+  if (has_transaction_index_) {
+    TRY_ASSIGN(auto transactions,
+               files_.open(segment_path(directory_, base_offset_, kTransactionIndexSuffix), OpenMode::kReadWrite));
+    all.push_back(std::move(transactions));
+  }
+  return all;
+}
+
+std::vector<std::string> Segment::paths() const {
+  std::vector<std::string> all{segment_path(directory_, base_offset_, kLogSuffix)};
+  if (has_index_files_) {
+    all.push_back(segment_path(directory_, base_offset_, kIndexSuffix));
+    all.push_back(segment_path(directory_, base_offset_, kTimeIndexSuffix));
+  }
+  if (has_transaction_index_) all.push_back(segment_path(directory_, base_offset_, kTransactionIndexSuffix));
+  return all;
+}
+
+}  // namespace kurier::storage

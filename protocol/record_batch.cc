@@ -18,31 +18,39 @@ const char* to_string(Codec codec) {
   return "unknown";
 }
 
-Result<RecordBatchView> RecordBatchView::parse(ByteView bytes) {
-  if (bytes.size() < kLogOverheadBytes) {
+Result<RecordBatchView> RecordBatchView::parse_header(ByteView header) {
+  if (header.size() < kLogOverheadBytes) {
     return fail(Failure::kOutOfRange, "a batch goes on beyond the end: its length is not there");
   }
-  const auto length = load_big_endian<std::int32_t>(bytes.data() + batch_layout::kLength);
+  const auto length = load_big_endian<std::int32_t>(header.data() + batch_layout::kLength);
   if (length < static_cast<std::int32_t>(kBatchHeaderBytes - kLogOverheadBytes)) {
     return fail(Failure::kMalformed, "batch length " + std::to_string(length) + " is less than a header's 49 bytes");
   }
-  if (bytes.size() > batch_layout::kMagic) {
-    const auto magic = load_big_endian<std::int8_t>(bytes.data() + batch_layout::kMagic);
+  if (header.size() > batch_layout::kMagic) {
+    const auto magic = load_big_endian<std::int8_t>(header.data() + batch_layout::kMagic);
     if (magic != kCurrentMagic) {
       return fail(Failure::kMalformed, "batch has magic " + std::to_string(magic) + ", only 2 is supported");
     }
   }
-  const std::size_t size_bytes = kLogOverheadBytes + static_cast<std::size_t>(length);
-  if (bytes.size() < size_bytes) {
-    return fail(Failure::kOutOfRange, "a batch of " + std::to_string(size_bytes) + " bytes goes on beyond the end: " +
-                                          std::to_string(bytes.size()) + " bytes are there");
+  if (header.size() < kBatchHeaderBytes) {
+    return fail(Failure::kOutOfRange, "a batch goes on beyond the end: its header is cut off");
   }
-  const RecordBatchView batch(bytes.first(size_bytes));
+  const RecordBatchView batch(header);
   const int codec = batch.attributes() & kCodecMask;
   if (codec > static_cast<int>(Codec::kZstd)) {
     return fail(Failure::kMalformed, "batch has the unknown compression codec " + std::to_string(codec));
   }
   return batch;
+}
+
+Result<RecordBatchView> RecordBatchView::parse(ByteView bytes) {
+  TRY_ASSIGN(const RecordBatchView header, parse_header(bytes));
+  const std::size_t size_bytes = header.size_bytes();
+  if (bytes.size() < size_bytes) {
+    return fail(Failure::kOutOfRange, "a batch of " + std::to_string(size_bytes) + " bytes goes on beyond the end: " +
+                                          std::to_string(bytes.size()) + " bytes are there");
+  }
+  return RecordBatchView(bytes.first(size_bytes));
 }
 
 std::int32_t RecordBatchView::last_sequence() const {

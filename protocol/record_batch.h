@@ -57,9 +57,13 @@ class RecordBatchView {
   // The first batch in `bytes`; more may follow. kOutOfRange: what is there is fine so far but the batch goes on beyond
   // the end (a reader asks for more bytes, recovery cuts a torn tail). kMalformed: it is no batch of format 2.
   [[nodiscard]] static Result<RecordBatchView> parse(ByteView bytes);
+  // The same where only the header is at hand, as when a log is scanned: payload() and crc_is_valid() may not be called.
+  [[nodiscard]] static Result<RecordBatchView> parse_header(ByteView header);
 
   [[nodiscard]] Offset base_offset() const { return Offset(load<std::int64_t>(batch_layout::kBaseOffset)); }
-  [[nodiscard]] std::size_t size_bytes() const { return bytes_.size(); }
+  [[nodiscard]] std::size_t size_bytes() const {
+    return kLogOverheadBytes + static_cast<std::size_t>(load<std::int32_t>(batch_layout::kLength));
+  }
   [[nodiscard]] LeaderEpoch leader_epoch() const { return LeaderEpoch(load<std::int32_t>(batch_layout::kLeaderEpoch)); }
   [[nodiscard]] std::int8_t magic() const { return load<std::int8_t>(batch_layout::kMagic); }
   [[nodiscard]] std::uint32_t crc() const { return load<std::uint32_t>(batch_layout::kCrc); }

@@ -23,12 +23,17 @@ Result<std::uint64_t> partition_point(std::uint64_t count, Below below) {
 }
 }  // namespace
 
-IndexFile::IndexFile(FileSystem& files, std::string path, std::size_t entry_bytes, std::uint64_t size_bytes)
-    : files_(files), path_(std::move(path)), entry_bytes_(entry_bytes), written_(size_bytes / entry_bytes) {}
+IndexFile::IndexFile(FileSystem& files, std::string path, std::size_t entry_bytes, std::optional<std::uint64_t> size_bytes)
+    : files_(files),
+      path_(std::move(path)),
+      entry_bytes_(entry_bytes),
+      exists_(size_bytes.has_value()),
+      written_(size_bytes.value_or(0) / entry_bytes) {}
 
 Result<std::shared_ptr<File>> IndexFile::file() {
   if (!file_) {
     TRY_ASSIGN(file_, files_.open(path_, OpenMode::kCreate));
+    exists_ = true;
   }
   return file_;
 }

@@ -17,8 +17,10 @@ namespace kurier::storage {
 
 class IndexFile {
  public:
-  // `size_bytes`: of the file as it was found; 0 and `exists` false: it is created with the first entries.
-  IndexFile(FileSystem& files, std::string path, std::size_t entry_bytes, std::uint64_t size_bytes);
+  // `size_bytes`: of the file as it was found; none: it is created with the first entries.
+  IndexFile(FileSystem& files, std::string path, std::size_t entry_bytes, std::optional<std::uint64_t> size_bytes);
+
+  [[nodiscard]] bool exists() const { return exists_; }
 
   [[nodiscard]] std::uint64_t count() const { return written_ + pending_.size() / entry_bytes_; }
   Result<void> append(ByteView entry);
@@ -27,13 +29,13 @@ class IndexFile {
   Result<void> write_out();  // what is pending goes to the file
   // The file, for syncing; created if it does not exist.
   Result<std::shared_ptr<File>> file();
-  void set_path(std::string path) { path_ = std::move(path); }
   [[nodiscard]] const std::string& path() const { return path_; }
 
  private:
   FileSystem& files_;
   std::string path_;
   std::size_t entry_bytes_;
+  bool exists_;            // the file, maybe empty
   std::uint64_t written_;  // entries in the file
   Bytes pending_;
   std::shared_ptr<File> file_;
@@ -47,7 +49,7 @@ class OffsetIndex {
     Offset offset;
     std::uint32_t position = 0;
   };
-  OffsetIndex(FileSystem& files, std::string path, Offset base_offset, std::uint64_t size_bytes)
+  OffsetIndex(FileSystem& files, std::string path, Offset base_offset, std::optional<std::uint64_t> size_bytes)
       : entries_(files, std::move(path), kEntryBytes, size_bytes), base_offset_(base_offset) {}
 
   Result<void> append(Entry entry);
@@ -59,6 +61,7 @@ class OffsetIndex {
   // Whether the last entry fits a segment of `log_bytes`; a file that does not is to be rebuilt.
   Result<bool> fits(std::uint64_t log_bytes);
   [[nodiscard]] IndexFile& entries() { return entries_; }
+  [[nodiscard]] const IndexFile& entries() const { return entries_; }
 
  private:
   Result<Entry> at(std::uint64_t index);
@@ -74,7 +77,7 @@ class TimeIndex {
     Timestamp timestamp{-1};
     Offset offset;
   };
-  TimeIndex(FileSystem& files, std::string path, Offset base_offset, std::uint64_t size_bytes)
+  TimeIndex(FileSystem& files, std::string path, Offset base_offset, std::optional<std::uint64_t> size_bytes)
       : entries_(files, std::move(path), kEntryBytes, size_bytes), base_offset_(base_offset) {}
 
   // Appended only if its timestamp is later than the last one's.
@@ -84,6 +87,7 @@ class TimeIndex {
   Result<Entry> last() { return lookup(Timestamp(INT64_MAX)); }
   Result<void> truncate(Offset offset);  // drops entries of `offset` and above
   [[nodiscard]] IndexFile& entries() { return entries_; }
+  [[nodiscard]] const IndexFile& entries() const { return entries_; }
 
  private:
   Result<Entry> at(std::uint64_t index);

@@ -123,7 +123,10 @@ Result<void> Log::recover_segments(bool had_clean_shutdown) {
                  return true;
                }));
     TRY_ASSIGN(const Offset next, segment.next_offset());
-    const bool continues = i + 1 == segments_.size() || segments_[i + 1]->base_offset() >= next;
+    // A power cut may have dropped the end of this segment and kept the next one. Only compaction leaves gaps.
+    const bool is_last = i + 1 == segments_.size();
+    const bool continues = is_last || segments_[i + 1]->base_offset() == next ||
+                           (config_.compact && segments_[i + 1]->base_offset() > next);
     if (cut == 0 && continues) continue;
     // What follows a cut has lost its connection: it goes, down to the last segment.
     for (std::size_t j = i + 1; j < segments_.size(); ++j) {
@@ -142,6 +145,7 @@ Result<void> Log::recover_segments(bool had_clean_shutdown) {
 // The newest snapshot that can be read and lies within the log, then every batch after it.
 Result<void> Log::load_producers(bool had_clean_shutdown) {
   Offset from = log_start_offset_;
+  bool removed = false;
   while (!snapshots_.empty()) {
     const Offset offset = snapshots_.back();
     const std::string path = segment_path(directory_, offset, kSnapshotSuffix);
@@ -157,7 +161,10 @@ Result<void> Log::load_producers(bool had_clean_shutdown) {
     }
     TRY(files_.remove(path));
     snapshots_.pop_back();
+    removed = true;
   }
+  // A snapshot of records that were cut off must not come back once other records have those offsets.
+  if (removed) TRY(files_.sync_directory(directory_));
   if (from == log_end_offset_) return {};
   // The transaction indexes were appended live; after a crash they are made anew along the way.
   const std::size_t first = segment_of(from);

@@ -26,10 +26,9 @@ Segment::Segment(FileSystem& files, std::string directory, Offset base_offset, c
       size_bytes_(found.log_bytes),
       created_(created),
       modified_(found.modified),
-      offset_index_(files, segment_path(directory_, base_offset, kIndexSuffix), base_offset, found.index_bytes.value_or(0)),
+      offset_index_(files, segment_path(directory_, base_offset, kIndexSuffix), base_offset, found.index_bytes),
       time_index_(files, segment_path(directory_, base_offset, kTimeIndexSuffix), base_offset,
-                  found.time_index_bytes.value_or(0)),
-      has_index_files_(found.index_bytes.has_value() && found.time_index_bytes.has_value()),
+                  found.time_index_bytes),
       has_transaction_index_(found.transaction_index_bytes.has_value()) {
   if (size_bytes_ == 0) max_timestamp_ = TimeIndex::Entry{Timestamp(-1), base_offset_};
 }
@@ -70,7 +69,7 @@ Result<void> Segment::append(ByteView batches, const LogConfig& config) {
   TRY(open_file());
   if (Result<void> written = file_->write_at(size_bytes_, batches); !written) {
     // What was written of it is cut off, so that nothing half is ever read; if that fails too, recovery does it.
-    if (const Result<void> cut = file_->truncate(size_bytes_); !cut) LOG_ERROR("{}", cut.error().context);
+    if (const Result<void> cut = file_->truncate(size_bytes_); !cut) LOG_WARN("{}", cut.error().context);
     return written;
   }
   std::uint64_t position = size_bytes_;
@@ -159,12 +158,11 @@ Result<std::uint64_t> Segment::recover(const LogConfig& config, const Visit& see
   }
   TRY(offset_index_.entries().write_out());
   TRY(time_index_.entries().write_out());
-  has_index_files_ = true;
   return cut;
 }
 
 Result<bool> Segment::indexes_fit() {
-  if (!has_index_files_) return size_bytes_ == 0;
+  if (!offset_index_.entries().exists() || !time_index_.entries().exists()) return size_bytes_ == 0;
   TRY_ASSIGN(const bool fits, offset_index_.fits(size_bytes_));
   if (!fits) return false;
   TRY_ASSIGN(const TimeIndex::Entry last, time_index_.last());
@@ -240,15 +238,13 @@ Result<void> Segment::seal() {
   // Empty ones are created: their absence would mean that they are lost.
   TRY(offset_index_.entries().file());
   TRY(time_index_.entries().file());
-  has_index_files_ = true;
   std::deque<Recent>().swap(recent_);
   return {};
 }
 
 bool Segment::index_is_full(const LogConfig& config) const {
-  auto& self = const_cast<Segment&>(*this);
-  return self.offset_index_.entries().count() >= config.index_bytes_max / OffsetIndex::kEntryBytes ||
-         self.time_index_.entries().count() >= config.index_bytes_max / TimeIndex::kEntryBytes - 1;
+  return offset_index_.entries().count() >= config.index_bytes_max / OffsetIndex::kEntryBytes ||
+         time_index_.entries().count() >= config.index_bytes_max / TimeIndex::kEntryBytes - 1;
 }
 
 Result<void> Segment::append_aborted(const AbortedTransaction& aborted) {
@@ -288,7 +284,6 @@ Result<std::vector<std::shared_ptr<File>>> Segment::files_to_sync() {
   std::vector<std::shared_ptr<File>> all{file_};
   TRY_ASSIGN(auto index, offset_index_.entries().file());
   TRY_ASSIGN(auto time_index, time_index_.entries().file());
-  has_index_files_ = true;
   all.push_back(std::move(index));
   all.push_back(std::move(time_index));
   if (has_transaction_index_) {
@@ -301,10 +296,8 @@ Result<std::vector<std::shared_ptr<File>>> Segment::files_to_sync() {
 
 std::vector<std::string> Segment::paths() const {
   std::vector<std::string> all{segment_path(directory_, base_offset_, kLogSuffix)};
-  if (has_index_files_) {
-    all.push_back(segment_path(directory_, base_offset_, kIndexSuffix));
-    all.push_back(segment_path(directory_, base_offset_, kTimeIndexSuffix));
-  }
+  if (offset_index_.entries().exists()) all.push_back(segment_path(directory_, base_offset_, kIndexSuffix));
+  if (time_index_.entries().exists()) all.push_back(segment_path(directory_, base_offset_, kTimeIndexSuffix));
   if (has_transaction_index_) all.push_back(segment_path(directory_, base_offset_, kTransactionIndexSuffix));
   return all;
 }

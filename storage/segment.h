@@ -110,7 +110,6 @@ class Segment {
   std::shared_ptr<File> file_;
   OffsetIndex offset_index_;
   TimeIndex time_index_;
-  bool has_index_files_;
   bool has_transaction_index_;
   std::uint64_t bytes_since_index_entry_ = 0;
   std::optional<TimeIndex::Entry> max_timestamp_;  // none: not loaded yet

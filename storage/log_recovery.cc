@@ -127,7 +127,7 @@ Result<void> Log::recover_segments(bool had_clean_shutdown) {
     const bool is_last = i + 1 == segments_.size();
     const bool continues = is_last || segments_[i + 1]->base_offset() == next ||
                            (config_.compact && segments_[i + 1]->base_offset() > next);
-    if (cut == 0 && continues) continue;
+    if (!unflushed || (cut == 0 && continues)) continue;
     // What follows a cut has lost its connection: it goes, down to the last segment.
     for (std::size_t j = i + 1; j < segments_.size(); ++j) {
       LOG_WARN("{}: removing segment {}, which follows a cut", directory_, segments_[j]->base_offset().value());

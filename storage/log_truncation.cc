@@ -66,9 +66,10 @@ Result<std::vector<std::string>> Log::retire(std::size_t count) {
       TRY(files_.rename(path, path + std::string(kDeletedSuffix)));
       renamed.push_back(path + std::string(kDeletedSuffix));
     }
+    // One after the other: a power cut must not bring an older segment back without the one that follows it.
+    TRY(files_.sync_directory(directory_));
   }
   segments_.erase(segments_.begin(), segments_.begin() + static_cast<std::ptrdiff_t>(count));
-  names_changed_ = true;
   return renamed;
 }
 

@@ -154,6 +154,8 @@ Result<std::uint64_t> Segment::recover(const LogConfig& config, const Visit& see
   if (cut > 0) {
     LOG_WARN("{}: cutting {} bytes after position {} that are no complete batch", file_->path(), cut, valid);
     TRY(file_->truncate(valid));
+    // At once: a later segment may begin here, and flushes then no longer cover this one.
+    TRY(file_->sync());
     size_bytes_ = valid;
   }
   TRY(offset_index_.entries().write_out());
@@ -217,6 +219,7 @@ Result<void> Segment::truncate_to(Offset offset, const LogConfig& config) {
   if (!from) return {};
   TRY(open_file());
   TRY(file_->truncate(from->position));
+  TRY(file_->sync());  // as in recover
   size_bytes_ = from->position;
   while (!recent_.empty() && recent_.back().position >= size_bytes_) recent_.pop_back();
   max_timestamp_.reset();

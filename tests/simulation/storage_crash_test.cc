@@ -1,6 +1,6 @@
 // A log under a seeded workload on a machine that dies at some change: what was acknowledged must be there afterwards.
 //
-// KURIER_SEED=<n> runs one seed alone; KURIER_SEEDS=<count> says how many (default 3000).
+// KURIER_SEED=<n> runs one seed alone; KURIER_SEEDS=<count> says how many (default 2000).
 #include <fmt/core.h>
 
 #include <catch2/catch.hpp>
@@ -281,7 +281,7 @@ void run_seeds(Crash crash) {
   log::set_level(log::Level::kError);
   const std::uint64_t only = from_environment("KURIER_SEED", 0);
   const std::uint64_t first = only != 0 ? only : 1;
-  const std::uint64_t last = only != 0 ? only : from_environment("KURIER_SEEDS", 3000);
+  const std::uint64_t last = only != 0 ? only : from_environment("KURIER_SEEDS", 2000);
   for (std::uint64_t seed = first; seed <= last; ++seed) {
     const Outcome outcome = Run(seed, crash, false, 0).run();
     if (!outcome.fault.empty()) {

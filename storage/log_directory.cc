@@ -1,0 +1,84 @@
+#include "storage/log_directory.h"
+
+#include <fmt/core.h>
+
+#include "storage/log.h"
+
+namespace kurier::storage {
+namespace {
+constexpr const char* kCleanShutdownMark = "/.kafka_cleanshutdown";
+constexpr std::string_view kMetadataDirectory = "__cluster_metadata-0";
+}  // namespace
+
+Result<std::unique_ptr<LogDirectory>> LogDirectory::open(FileSystem& files, const std::string& path) {
+  std::unique_ptr<LogDirectory> directory(new LogDirectory(files, path));
+  if (Result<void> made = files.make_directories(path); !made) {
+    return std::unexpected(made.error().within("log directory " + path));
+  }
+  auto lock = files.lock(path + "/.lock");
+  if (!lock) {
+    const std::string hint = lock.error().failure == Failure::kInUse
+                                 ? "; a broker may be running on it: stop that one, or set another log.dirs"
+                                 : "";
+    return fail(lock.error().failure, fmt::format("log directory {}: {}{}", path, lock.error().context, hint));
+  }
+  directory->lock_ = std::move(*lock);
+  TRY_ASSIGN(directory->meta_properties_, read_meta_properties(files, path + "/meta.properties"));
+  return directory;
+}
+
+Result<void> LogDirectory::format(const MetaProperties& properties) {
+  TRY(write_meta_properties(files_, path_ + "/meta.properties", properties));
+  meta_properties_ = properties;
+  return {};
+}
+
+Result<LogDirectory::Found> LogDirectory::list() {
+  TRY_ASSIGN(const auto entries, files_.list(path_));
+  Found found;
+  for (const FileSystem::Entry& entry : entries) {
+    if (!entry.is_directory || entry.name == kMetadataDirectory) continue;
+    if (entry.name.ends_with("-delete")) {
+      found.deleted.push_back(entry.name);
+      continue;
+    }
+    // Future replicas and strays are kept as they are: what moves replicas between directories is not there yet.
+    if (entry.name.ends_with("-future") || entry.name.ends_with("-stray")) continue;
+    if (!parse_partition_directory(entry.name)) {
+      return fail(Failure::kInvalid,
+                  fmt::format("{}/{} is not the directory of a partition (topic-number); a log directory holds nothing else: "
+                              "move it away",
+                              path_, entry.name));
+    }
+    found.partitions.push_back(entry.name);
+  }
+  return found;
+}
+
+std::string LogDirectory::partition_path(const std::string& topic, PartitionIndex partition) const {
+  return fmt::format("{}/{}-{}", path_, topic, partition.value());
+}
+
+Result<OffsetCheckpoint> LogDirectory::read(const std::string& name) {
+  return read_offset_checkpoint(files_, path_ + "/" + name);
+}
+
+Result<void> LogDirectory::write(const std::string& name, const OffsetCheckpoint& offsets) {
+  return write_offset_checkpoint(files_, path_ + "/" + name, offsets);
+}
+
+Result<bool> LogDirectory::take_clean_shutdown_mark() {
+  const std::string path = path_ + kCleanShutdownMark;
+  TRY_ASSIGN(const bool was_clean, files_.exists(path));
+  if (!was_clean) return false;
+  TRY(files_.remove(path));
+  TRY(files_.sync_directory(path_));
+  return true;
+}
+
+Result<void> LogDirectory::write_clean_shutdown_mark(BrokerEpoch broker_epoch) {
+  const std::string text = fmt::format("{{\"version\":0,\"brokerEpoch\":{}}}", broker_epoch.value());
+  return write_file_atomically(files_, path_ + kCleanShutdownMark, as_bytes(text));
+}
+
+}  // namespace kurier::storage

@@ -10,6 +10,7 @@
 #include "protocol/record_batch.h"
 #include "storage/log.h"
 #include "tests/simulation/simulated_file_system.h"
+#include "tests/support/raw_batch.h"
 
 using namespace kurier;
 using namespace kurier::storage;
@@ -19,24 +20,6 @@ using simulation::SimulatedFileSystem;
 namespace {
 
 constexpr const char* kDirectory = "/data/t-0";
-
-Bytes make_batch(std::int32_t records, ProducerId producer, std::int32_t sequence, Timestamp timestamp, std::size_t payload,
-                 std::uint64_t fill) {
-  Bytes batch(protocol::kBatchHeaderBytes + payload);
-  namespace layout = protocol::batch_layout;
-  store_big_endian(batch.data() + layout::kLength, static_cast<std::int32_t>(batch.size() - protocol::kLogOverheadBytes));
-  store_big_endian(batch.data() + layout::kMagic, protocol::kCurrentMagic);
-  store_big_endian(batch.data() + layout::kLastOffsetDelta, records - 1);
-  store_big_endian(batch.data() + layout::kBaseTimestamp, timestamp.value());
-  store_big_endian(batch.data() + layout::kMaxTimestamp, timestamp.value());
-  store_big_endian(batch.data() + layout::kProducerId, producer.value());
-  store_big_endian(batch.data() + layout::kProducerEpoch, static_cast<std::int16_t>(producer.value() < 0 ? -1 : 0));
-  store_big_endian(batch.data() + layout::kBaseSequence, sequence);
-  store_big_endian(batch.data() + layout::kRecordCount, records);
-  for (std::size_t i = 0; i < payload; ++i) batch[protocol::kBatchHeaderBytes + i] = static_cast<std::byte>(fill + i);
-  protocol::stamp_crc(batch);
-  return batch;
-}
 
 Bytes read_all(Log& log) {
   Bytes all;
@@ -144,7 +127,13 @@ class Run {
     if (known != log.producers().producers().end() && !known->second.batches.empty()) {
       sequence = known->second.batches.back().last_sequence + 1;
     }
-    Bytes batch = make_batch(records, producer, sequence, now_, random_.below(400), random_.next());
+    Bytes batch = test::raw_batch({.records = records,
+                                   .producer_id = producer,
+                                   .producer_epoch = ProducerEpoch(static_cast<std::int16_t>(producer.value() < 0 ? -1 : 0)),
+                                   .base_sequence = sequence,
+                                   .timestamp = now_,
+                                   .payload_bytes = random_.below(400),
+                                   .fill = random_.next()});
     const Offset expected = log.log_end_offset();
     const auto appended = log.append(batch, LeaderEpoch(epoch_), now_);
     if (!appended) {

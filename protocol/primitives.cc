@@ -1,0 +1,311 @@
+#include "protocol/primitives.h"
+
+#include <algorithm>
+#include <array>
+#include <bit>
+#include <limits>
+
+#include "base/check.h"
+
+namespace kurier::protocol {
+
+void Reader::fail(std::string_view why) {
+  if (!error_.empty()) return;
+  error_ = std::string(why) + " (at byte " + std::to_string(position_) + " of " + std::to_string(bytes_.size()) + ")";
+}
+
+ByteView Reader::view(std::size_t count) {
+  if (count > remaining()) {
+    fail("the message ends too early");
+    return {};
+  }
+  const ByteView found = bytes_.subspan(position_, count);
+  position_ += count;
+  return found;
+}
+
+double Reader::float64() { return std::bit_cast<double>(int64()); }
+
+Uuid Reader::uuid() {
+  Uuid value;
+  value.high = static_cast<std::uint64_t>(int64());
+  value.low = static_cast<std::uint64_t>(int64());
+  return value;
+}
+
+std::uint32_t Reader::uvarint() {
+  std::uint32_t value = 0;
+  for (unsigned shift = 0; shift < 35; shift += 7) {
+    const auto byte = static_cast<std::uint8_t>(int8());
+    value |= static_cast<std::uint32_t>(byte & 0x7fU) << shift;
+    if ((byte & 0x80U) == 0) return ok() ? value : 0;
+  }
+  fail("a variable-length integer has more than 5 bytes");
+  return 0;
+}
+
+std::int32_t Reader::varint() {
+  const std::uint32_t value = uvarint();
+  return static_cast<std::int32_t>((value >> 1) ^ (0U - (value & 1U)));
+}
+
+std::int64_t Reader::varlong() {
+  std::uint64_t value = 0;
+  for (unsigned shift = 0; shift < 70; shift += 7) {
+    const auto byte = static_cast<std::uint8_t>(int8());
+    value |= static_cast<std::uint64_t>(byte & 0x7fU) << shift;
+    if ((byte & 0x80U) == 0) return ok() ? static_cast<std::int64_t>((value >> 1) ^ (0ULL - (value & 1ULL))) : 0;
+  }
+  fail("a variable-length long has more than 10 bytes");
+  return 0;
+}
+
+// Compact lengths count from one, with zero for null.
+std::int64_t Reader::string_length() {
+  const std::int64_t length = flexible_ ? static_cast<std::int64_t>(uvarint()) - 1 : int16();
+  if (!ok()) return -1;
+  if (length > static_cast<std::int64_t>(kStringBytesMax)) {
+    fail("a string has an invalid length");
+    return -1;
+  }
+  return std::max<std::int64_t>(length, -1);
+}
+
+std::int64_t Reader::bytes_length() {
+  const std::int64_t length = flexible_ ? static_cast<std::int64_t>(uvarint()) - 1 : int32();
+  return ok() ? std::max<std::int64_t>(length, -1) : -1;
+}
+
+std::string Reader::string() {
+  auto value = nullable_string();
+  if (!value) fail("a string that may not be null is null");
+  return value ? std::move(*value) : std::string();
+}
+
+std::optional<std::string> Reader::nullable_string() {
+  const std::int64_t length = string_length();
+  if (length < 0) return std::nullopt;
+  return std::string(as_text(view(static_cast<std::size_t>(length))));
+}
+
+Bytes Reader::bytes() {
+  auto value = nullable_bytes();
+  if (!value) fail("a byte array that may not be null is null");
+  return value ? std::move(*value) : Bytes();
+}
+
+std::optional<Bytes> Reader::nullable_bytes() {
+  const std::int64_t length = bytes_length();
+  if (length < 0) return std::nullopt;
+  return to_bytes(view(static_cast<std::size_t>(length)));
+}
+
+Records Reader::records() {
+  Records value = nullable_records();
+  if (value.is_null) fail("records that may not be null are null");
+  return value;
+}
+
+Records Reader::nullable_records() {
+  Records value;
+  const std::int64_t length = bytes_length();
+  if (length < 0) return value;
+  value.is_null = false;
+  value.view = view(static_cast<std::size_t>(length));
+  return value;
+}
+
+std::size_t Reader::array_count() {
+  const auto count = nullable_array_count();
+  if (!count) fail("an array that may not be null is null");
+  return count.value_or(0);
+}
+
+std::optional<std::size_t> Reader::nullable_array_count() {
+  const std::int64_t count = bytes_length();
+  if (count < 0) return std::nullopt;
+  // Every element takes at least one byte, so a larger count is an invention of the sender's.
+  if (static_cast<std::size_t>(count) > std::min(remaining(), kArrayElementsMax)) {
+    fail("an array states " + std::to_string(count) + " elements with " + std::to_string(remaining()) + " bytes left");
+    return std::nullopt;
+  }
+  return static_cast<std::size_t>(count);
+}
+
+std::uint32_t Reader::tagged_field_count() {
+  const std::uint32_t count = uvarint();
+  if (count > kTaggedFieldsMax) {
+    fail("there are more than 10000 tagged fields");
+    return 0;
+  }
+  return count;
+}
+
+void Writer::fail(std::string_view why) {
+  if (error_.empty()) error_ = why;
+}
+
+void Writer::float64(double value) { int64(std::bit_cast<std::int64_t>(value)); }
+
+void Writer::uuid(const Uuid& value) {
+  integer(value.high);
+  integer(value.low);
+}
+
+void Writer::uvarint(std::uint32_t value) {
+  while (value >= 0x80) {
+    buffer_.push_back(static_cast<std::byte>(value | 0x80U));
+    value >>= 7;
+  }
+  buffer_.push_back(static_cast<std::byte>(value));
+}
+
+void Writer::varint(std::int32_t value) {
+  uvarint((static_cast<std::uint32_t>(value) << 1) ^ static_cast<std::uint32_t>(value >> 31));
+}
+
+void Writer::varlong(std::int64_t value) {
+  auto bits = (static_cast<std::uint64_t>(value) << 1) ^ static_cast<std::uint64_t>(value >> 63);
+  while (bits >= 0x80) {
+    buffer_.push_back(static_cast<std::byte>(bits | 0x80U));
+    bits >>= 7;
+  }
+  buffer_.push_back(static_cast<std::byte>(bits));
+}
+
+void Writer::raw(ByteView bytes) { buffer_.insert(buffer_.end(), bytes.begin(), bytes.end()); }
+
+void Writer::string_length(std::size_t length) {
+  if (length > kStringBytesMax) {
+    fail("a string of " + std::to_string(length) + " bytes is too long");
+    length = 0;
+  }
+  if (flexible_) {
+    uvarint(static_cast<std::uint32_t>(length + 1));
+  } else {
+    int16(static_cast<std::int16_t>(length));
+  }
+}
+
+void Writer::bytes_length(std::size_t length) {
+  if (length > static_cast<std::size_t>(std::numeric_limits<std::int32_t>::max()) - 1) {
+    fail("a field of " + std::to_string(length) + " bytes is too long");
+    length = 0;
+  }
+  if (flexible_) {
+    uvarint(static_cast<std::uint32_t>(length + 1));
+  } else {
+    int32(static_cast<std::int32_t>(length));
+  }
+}
+
+void Writer::null_bytes() {
+  if (flexible_) {
+    uvarint(0);
+  } else {
+    int32(-1);
+  }
+}
+
+void Writer::string(std::string_view value) {
+  string_length(value.size());
+  raw(as_bytes(value));
+}
+
+void Writer::nullable_string(const std::optional<std::string>& value) {
+  if (value) {
+    string(*value);
+  } else if (flexible_) {
+    uvarint(0);
+  } else {
+    int16(-1);
+  }
+}
+
+void Writer::bytes(ByteView value) {
+  bytes_length(value.size());
+  raw(value);
+}
+
+void Writer::nullable_bytes(const std::optional<Bytes>& value) {
+  if (value) {
+    bytes(*value);
+  } else {
+    null_bytes();
+  }
+}
+
+void Writer::records(const Records& value) {
+  if (value.is_nothing()) return fail("records that may not be null are null");
+  nullable_records(value);
+}
+
+void Writer::nullable_records(const Records& value) {
+  if (value.is_nothing()) return null_bytes();
+  bytes_length(value.size_bytes());
+  raw(value.view);
+  raw(value.owned);
+  for (const FileSlice& part : value.slices) slice(part);
+}
+
+void Writer::array_count(std::size_t count) { bytes_length(count); }
+void Writer::null_array() { null_bytes(); }
+
+void Writer::slice(const FileSlice& slice) {
+  if (slice.size_bytes == 0) return;
+  finished_bytes_ += buffer_.size() + slice.size_bytes;
+  parts_.push_back({std::exchange(buffer_, {}), slice});
+}
+
+std::size_t Writer::begin_tagged(std::uint32_t tag) {
+  uvarint(tag);
+  return size_bytes();
+}
+
+void Writer::end_tagged(std::size_t begin) {
+  KURIER_CHECK_COMPARE(begin, >=, finished_bytes_);  // no tagged field carries file slices
+  const std::size_t length = size_bytes() - begin;
+  Writer size;
+  size.uvarint(static_cast<std::uint32_t>(length));
+  const auto at = buffer_.begin() + static_cast<std::ptrdiff_t>(begin - finished_bytes_);
+  buffer_.insert(at, size.buffer_.begin(), size.buffer_.end());
+}
+
+void Writer::unknown_tagged(const std::vector<UnknownTaggedField>& fields, std::size_t* next, std::uint64_t tag_limit) {
+  while (*next < fields.size() && fields[*next].tag < tag_limit) {
+    const UnknownTaggedField& field = fields[*next];
+    if (*next > 0 && fields[*next - 1].tag >= field.tag) fail("unknown tagged fields are not in the order of their tags");
+    uvarint(field.tag);
+    uvarint(static_cast<std::uint32_t>(field.data.size()));
+    raw(field.data);
+    ++*next;
+  }
+}
+
+void Writer::patch_int32(std::size_t position, std::int32_t value) {
+  std::size_t begin = 0;
+  for (OutgoingPart& part : parts_) {
+    if (position < begin + part.bytes.size()) {
+      KURIER_CHECK_COMPARE(position - begin + 4, <=, part.bytes.size());
+      return store_big_endian(part.bytes.data() + (position - begin), value);
+    }
+    begin += part.bytes.size() + part.slice.size_bytes;
+  }
+  KURIER_CHECK_COMPARE(position, >=, begin);
+  KURIER_CHECK_COMPARE(position - begin + 4, <=, buffer_.size());
+  store_big_endian(buffer_.data() + (position - begin), value);
+}
+
+Outgoing Writer::take() {
+  if (!buffer_.empty()) parts_.push_back({std::move(buffer_), {}});
+  buffer_.clear();
+  finished_bytes_ = 0;
+  return std::exchange(parts_, {});
+}
+
+Bytes Writer::take_bytes() {
+  KURIER_CHECK(parts_.empty());
+  return std::exchange(buffer_, {});
+}
+
+}  // namespace kurier::protocol

@@ -1,0 +1,195 @@
+// Reader and Writer: the primitive types of Kafka's wire format. Used by the generated messages and by whoever frames
+// them; plain values, any thread.
+//
+// Both have a sticky error: after the first failure a Reader returns zeros and empty values, a Writer writes on, and the
+// caller asks once at the end (`ok()`). A Reader never allocates more than the bytes that it was given can justify.
+// `set_flexible` selects the compact lengths and tagged fields of KIP-482; every message sets it for itself.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <type_traits>
+#include <vector>
+
+#include "base/bytes.h"
+#include "base/ids.h"
+#include "base/transport.h"
+#include "base/uuid.h"
+#include "protocol/error_code.h"
+#include "protocol/records.h"
+
+namespace kurier::protocol {
+
+inline constexpr std::size_t kArrayElementsMax = 1'000'000;  // as Apache Kafka 4.4 bounds them
+inline constexpr std::size_t kTaggedFieldsMax = 10'000;
+inline constexpr std::size_t kStringBytesMax = 0x7fff;
+
+// A tagged field that this version of the schema does not know; kept and written back.
+struct UnknownTaggedField {
+  std::uint32_t tag = 0;
+  Bytes data;
+  bool operator==(const UnknownTaggedField&) const = default;
+};
+
+class Reader {
+ public:
+  explicit Reader(ByteView bytes) : bytes_(bytes) {}
+
+  [[nodiscard]] bool ok() const { return error_.empty(); }
+  [[nodiscard]] const std::string& error() const { return error_; }
+  // Keeps the first reason; everything read afterwards is zero or empty.
+  void fail(std::string_view why);
+
+  void set_flexible(bool flexible) { flexible_ = flexible; }
+  [[nodiscard]] bool flexible() const { return flexible_; }
+  [[nodiscard]] std::size_t remaining() const { return ok() ? bytes_.size() - position_ : 0; }
+  [[nodiscard]] std::size_t position() const { return position_; }
+
+  std::int8_t int8() { return integer<std::int8_t>(); }
+  std::int16_t int16() { return integer<std::int16_t>(); }
+  std::uint16_t uint16() { return integer<std::uint16_t>(); }
+  std::int32_t int32() { return integer<std::int32_t>(); }
+  std::uint32_t uint32() { return integer<std::uint32_t>(); }
+  std::int64_t int64() { return integer<std::int64_t>(); }
+  bool boolean() { return int8() != 0; }
+  double float64();
+  Uuid uuid();
+  std::uint32_t uvarint();  // at most 5 bytes
+  std::int32_t varint();    // zigzag
+  std::int64_t varlong();   // zigzag, at most 10 bytes
+
+  // The next `count` bytes where they lie; empty and failed if there are fewer.
+  ByteView view(std::size_t count);
+
+  std::string string();
+  std::optional<std::string> nullable_string();
+  Bytes bytes();
+  std::optional<Bytes> nullable_bytes();
+  Records records();           // a view into the frame
+  Records nullable_records();
+
+  // The number of elements that follow; never more than kArrayElementsMax or the bytes that are left.
+  std::size_t array_count();
+  std::optional<std::size_t> nullable_array_count();
+
+  // Reads the tagged fields at the end of a flexible struct. `known(tag)` reads a field and returns true, or returns
+  // false without reading.
+  template <class Known>
+  void tagged_fields(std::vector<UnknownTaggedField>& unknown, Known&& known) {
+    const std::uint32_t count = tagged_field_count();
+    for (std::uint32_t i = 0; i < count && ok(); ++i) {
+      const std::uint32_t tag = uvarint();
+      const std::size_t size = uvarint();
+      if (size > remaining()) return fail("a tagged field is longer than what is left");
+      const std::size_t end = position_ + size;
+      if (known(tag)) {
+        if (ok() && position_ != end) fail("a tagged field does not have the length that it states");
+      } else {
+        unknown.push_back({tag, to_bytes(view(size))});
+      }
+    }
+  }
+
+ private:
+  template <class T>
+  T integer() {
+    const ByteView from = view(sizeof(T));
+    return from.empty() ? T{} : load_big_endian<T>(from.data());
+  }
+  std::uint32_t tagged_field_count();
+  std::int64_t string_length();  // -1: null
+  std::int64_t bytes_length();   // -1: null
+
+  ByteView bytes_;
+  std::size_t position_ = 0;
+  bool flexible_ = false;
+  std::string error_;
+};
+
+class Writer {
+ public:
+  [[nodiscard]] bool ok() const { return error_.empty(); }
+  [[nodiscard]] const std::string& error() const { return error_; }
+  // Keeps the first reason. What was written must then not be sent.
+  void fail(std::string_view why);
+
+  void set_flexible(bool flexible) { flexible_ = flexible; }
+  [[nodiscard]] bool flexible() const { return flexible_; }
+
+  void int8(std::int8_t value) { integer(value); }
+  void int16(std::int16_t value) { integer(value); }
+  void uint16(std::uint16_t value) { integer(value); }
+  void int32(std::int32_t value) { integer(value); }
+  void uint32(std::uint32_t value) { integer(value); }
+  void int64(std::int64_t value) { integer(value); }
+  void boolean(bool value) { integer(static_cast<std::int8_t>(value ? 1 : 0)); }
+  void float64(double value);
+  void uuid(const Uuid& value);
+  void uvarint(std::uint32_t value);
+  void varint(std::int32_t value);
+  void varlong(std::int64_t value);
+  void raw(ByteView bytes);  // no length in front
+
+  void string(std::string_view value);
+  void nullable_string(const std::optional<std::string>& value);
+  void bytes(ByteView value);
+  void nullable_bytes(const std::optional<Bytes>& value);
+  void records(const Records& value);
+  void nullable_records(const Records& value);
+  void array_count(std::size_t count);
+  void null_array();
+
+  // A tagged field: `begin_tagged(tag)`, the value, `end_tagged(what begin returned)`.
+  std::size_t begin_tagged(std::uint32_t tag);
+  void end_tagged(std::size_t begin);
+  // The unknown fields with tags below `tag_limit`, from `*next` on; `*next` moves past them.
+  void unknown_tagged(const std::vector<UnknownTaggedField>& fields, std::size_t* next, std::uint64_t tag_limit);
+
+  // Everything written so far, slices included.
+  [[nodiscard]] std::size_t size_bytes() const { return finished_bytes_ + buffer_.size(); }
+  // Overwrites four bytes written before, counted as size_bytes() does; typically a length known only at the end.
+  void patch_int32(std::size_t position, std::int32_t value);
+
+  [[nodiscard]] Outgoing take();
+  [[nodiscard]] Bytes take_bytes();  // there are no file slices
+
+ private:
+  template <class T>
+  void integer(T value) {
+    const std::size_t at = buffer_.size();
+    buffer_.resize(at + sizeof(T));
+    store_big_endian(buffer_.data() + at, value);
+  }
+  void string_length(std::size_t length);
+  void bytes_length(std::size_t length);
+  void null_bytes();
+  void slice(const FileSlice& slice);
+
+  Outgoing parts_;  // finished: each ends with a slice
+  std::size_t finished_bytes_ = 0;
+  Bytes buffer_;
+  bool flexible_ = false;
+  std::string error_;
+};
+
+// A strong id or an enumeration from the number on the wire, and back.
+template <class T, class Number>
+[[nodiscard]] constexpr T from_wire(Number number) {
+  if constexpr (std::is_enum_v<T>) {
+    return static_cast<T>(number);
+  } else {
+    return T(number);
+  }
+}
+template <class T>
+[[nodiscard]] constexpr auto to_wire(T value) {
+  if constexpr (std::is_enum_v<T>) {
+    return static_cast<std::underlying_type_t<T>>(value);
+  } else {
+    return value.value();
+  }
+}
+
+}  // namespace kurier::protocol

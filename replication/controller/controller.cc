@@ -1,0 +1,574 @@
+#include "replication/controller/controller.h"
+
+#include <fmt/core.h>
+
+#include <algorithm>
+
+#include "base/check.h"
+
+namespace kurier::replication {
+
+using protocol::ErrorCode;
+using protocol::PartitionChangeRecord;
+
+namespace {
+
+constexpr std::size_t kTopicNameMax = 249;
+
+bool is_active(const BrokerImage& broker) { return !broker.fenced && !broker.in_controlled_shutdown; }
+
+bool contains(const std::vector<BrokerId>& list, BrokerId id) { return std::ranges::find(list, id) != list.end(); }
+bool contains(const std::optional<std::vector<BrokerId>>& list, BrokerId id) { return list && contains(*list, id); }
+
+// '.' and '_' are the same character in the names of metrics.
+std::string collision_key(std::string name) {
+  std::ranges::replace(name, '.', '_');
+  return name;
+}
+
+const std::string* colliding_topic(const MetadataImage& image, const std::string& name) {
+  if (name.find_first_of("._") == std::string::npos) return nullptr;
+  const std::string key = collision_key(name);
+  for (const auto& [existing, id] : image.topic_ids()) {
+    if (existing != name && collision_key(existing) == key) return &existing;
+  }
+  return nullptr;
+}
+
+PartitionChangeRecord change_of(const PartitionImage& partition) {
+  PartitionChangeRecord change;
+  change.partition_id = partition.partition_id;
+  change.topic_id = partition.topic_id;
+  return change;
+}
+
+// One log directory is where the replica goes; with several the broker chooses and tells (AssignReplicasToDirs).
+DirectoryId directory_on(const MetadataImage& image, BrokerId id) {
+  const BrokerImage* broker = image.broker(id);
+  return broker != nullptr && broker->log_dirs.size() == 1 ? broker->log_dirs.front() : kZeroUuid;
+}
+
+template <class Feature>
+std::vector<Feature> features_of_this_program() {
+  std::vector<Feature> features;
+  for (const FeatureRange& range : supported_features()) {
+    Feature feature;
+    feature.name = range.name;
+    feature.min_supported_version = range.min;
+    feature.max_supported_version = range.max;
+    features.push_back(std::move(feature));
+  }
+  return features;
+}
+
+protocol::BrokerRegistrationChangeRecord registration_change(const BrokerImage& broker) {
+  protocol::BrokerRegistrationChangeRecord record;
+  record.broker_id = broker.broker_id;
+  record.broker_epoch = broker.broker_epoch;
+  return record;
+}
+
+}  // namespace
+
+std::optional<std::string> invalid_topic_name(const std::string& name) {
+  const auto invalid = [](std::string_view why) { return fmt::format("Topic name is invalid: {}", why); };
+  if (name.empty()) return invalid("the empty string is illegal");
+  if (name == "." || name == "..") return invalid(fmt::format("'{}' is illegal", name));
+  if (name.size() > kTopicNameMax) {
+    return invalid(fmt::format("the length of '{}' is longer than the max allowed length {}", name, kTopicNameMax));
+  }
+  const auto is_legal = [](char c) {
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '.' || c == '_' || c == '-';
+  };
+  if (!std::ranges::all_of(name, is_legal)) {
+    return invalid(fmt::format("'{}' contains one or more characters other than ASCII alphanumerics, '.', '_' and '-'", name));
+  }
+  return std::nullopt;
+}
+
+Controller::Placement Controller::place(const MetadataImage& image, std::int32_t partitions,
+                                        std::int32_t replication_factor) {
+  Placement placement;
+  std::vector<BrokerId> active;
+  for (const auto& [id, broker] : image.brokers()) {
+    if (is_active(broker)) active.push_back(id);
+  }
+  const auto refuse = [&](std::string_view why) {
+    placement.error = ErrorCode::kInvalidReplicationFactor;
+    placement.message = fmt::format("Unable to replicate the partition {} time(s): {}", replication_factor, why);
+    return placement;
+  };
+  if (active.empty()) return refuse("All brokers are currently fenced or in controlled shutdown.");
+  const auto count = active.size();
+  if (static_cast<std::size_t>(replication_factor) > image.brokers().size()) {
+    return refuse(fmt::format("The target replication factor of {} cannot be reached because only {} broker(s) are registered or "
+                              "some brokers have all their log directories cordoned.",
+                              replication_factor, image.brokers().size()));
+  }
+  // Brokers that are fenced now take replicas only when there are not enough others.
+  std::vector<BrokerId> fenced;
+  for (const auto& [id, broker] : image.brokers()) {
+    if (!is_active(broker)) fenced.push_back(id);
+  }
+  const std::uint64_t begin = random_.below(count);
+  for (std::int32_t partition = 0; partition < partitions; ++partition) {
+    std::vector<BrokerId> replicas;
+    for (std::size_t i = 0; i < static_cast<std::size_t>(replication_factor); ++i) {
+      const std::size_t turn = static_cast<std::size_t>(begin) + static_cast<std::size_t>(partition) + i;
+      replicas.push_back(i < count ? active[turn % count] : fenced[i - count]);
+    }
+    placement.replicas.push_back(std::move(replicas));
+  }
+  return placement;
+}
+
+Controller::Placement Controller::check_assignment(const MetadataImage& image,
+                                                   std::vector<std::vector<BrokerId>> replicas,
+                                                   std::size_t replication_factor) {
+  Placement placement;
+  const auto refuse = [&](std::string why) {
+    placement.error = ErrorCode::kInvalidReplicaAssignment;
+    placement.message = std::move(why);
+    placement.replicas.clear();
+    return placement;
+  };
+  for (std::size_t partition = 0; partition < replicas.size(); ++partition) {
+    std::vector<BrokerId> sorted = replicas[partition];
+    if (sorted.empty()) return refuse("The manual partition assignment includes an empty replica list.");
+    std::ranges::sort(sorted);
+    for (BrokerId id : sorted) {
+      if (image.broker(id) == nullptr) {
+        return refuse(fmt::format("The manual partition assignment includes broker {}, but no such broker is registered.", id.value()));
+      }
+    }
+    if (const auto twice = std::ranges::adjacent_find(sorted); twice != sorted.end()) {
+      return refuse(fmt::format("The manual partition assignment includes the broker {} more than once.", twice->value()));
+    }
+    if (replication_factor == 0) replication_factor = sorted.size();
+    if (sorted.size() != replication_factor) {
+      return refuse(fmt::format("The manual partition assignment includes a partition with {} replica(s), but this is not "
+                                "consistent with previous partitions, which have {} replica(s).",
+                                sorted.size(), replication_factor));
+    }
+    if (std::ranges::none_of(sorted, [&](BrokerId id) { return is_active(*image.broker(id)); })) {
+      return refuse(fmt::format("All brokers specified in the manual partition assignment for partition {} are fenced or in "
+                                "controlled shutdown.",
+                                partition));
+    }
+  }
+  placement.replicas = std::move(replicas);
+  return placement;
+}
+
+protocol::PartitionRecord Controller::new_partition(const MetadataImage& image, const TopicId& topic, PartitionIndex index,
+                                                    const std::vector<BrokerId>& replicas) {
+  protocol::PartitionRecord record;
+  record.partition_id = index;
+  record.topic_id = topic;
+  record.replicas = replicas;
+  for (BrokerId id : replicas) {
+    record.directories.push_back(directory_on(image, id));
+    if (is_active(*image.broker(id))) record.isr.push_back(id);
+  }
+  record.leader = record.isr.front();
+  record.leader_epoch = LeaderEpoch(0);
+  record.partition_epoch = PartitionEpoch(0);
+  return record;
+}
+
+void Controller::create_topic(const MetadataImage& image, const Topic& topic, std::vector<MetadataRecord>& records,
+                              Result_& result) {
+  const auto refuse = [&result](ErrorCode error, std::string message) {
+    result.error_code = error;
+    result.error_message = std::move(message);
+  };
+  if (topic.name == "__cluster_metadata") {
+    return refuse(ErrorCode::kInvalidRequest, "Creation of internal topic __cluster_metadata is prohibited.");
+  }
+  if (auto why = invalid_topic_name(topic.name)) return refuse(ErrorCode::kInvalidTopicException, std::move(*why));
+  if (const std::string* other = colliding_topic(image, topic.name)) {
+    return refuse(ErrorCode::kInvalidTopicException, fmt::format("Topic '{}' collides with existing topic: {}", topic.name, *other));
+  }
+  if (image.topic_ids().contains(topic.name)) {
+    return refuse(ErrorCode::kTopicAlreadyExists, fmt::format("Topic '{}' already exists.", topic.name));
+  }
+  ConfigMap overrides;
+  for (const auto& config : topic.configs) {
+    if (!config.value) {
+      return refuse(ErrorCode::kInvalidConfig, fmt::format("Null value not supported for topic configs: {}", config.name));
+    }
+    overrides[config.name] = *config.value;
+  }
+  if (options_.topic_configs.validate) {
+    if (auto why = options_.topic_configs.validate(topic.name, overrides)) return refuse(ErrorCode::kInvalidConfig, std::move(*why));
+  }
+
+  Placement placement;
+  if (!topic.assignments.empty()) {
+    if (topic.replication_factor != -1) {
+      return refuse(ErrorCode::kInvalidRequest, "A manual partition assignment was specified, but replication factor was not set to -1.");
+    }
+    if (topic.num_partitions != -1) {
+      return refuse(ErrorCode::kInvalidRequest, "A manual partition assignment was specified, but numPartitions was not set to -1.");
+    }
+    std::map<PartitionIndex, std::vector<BrokerId>> by_index;
+    for (const auto& assignment : topic.assignments) {
+      if (!by_index.emplace(assignment.partition_index, assignment.broker_ids).second) {
+        return refuse(ErrorCode::kInvalidReplicaAssignment, fmt::format("Found multiple manual partition assignments for partition {}",
+                                                                        assignment.partition_index.value()));
+      }
+    }
+    std::vector<std::vector<BrokerId>> replicas;
+    for (auto& [index, brokers] : by_index) {
+      if (index.value() != static_cast<std::int32_t>(replicas.size())) {
+        return refuse(ErrorCode::kInvalidReplicaAssignment, "partitions should be a consecutive 0-based integer sequence");
+      }
+      replicas.push_back(std::move(brokers));
+    }
+    placement = check_assignment(image, std::move(replicas), 0);
+  } else {
+    if (topic.replication_factor < -1 || topic.replication_factor == 0) {
+      return refuse(ErrorCode::kInvalidReplicationFactor, "Replication factor must be larger than 0, or -1 to use the default value.");
+    }
+    if (topic.num_partitions < -1 || topic.num_partitions == 0) {
+      return refuse(ErrorCode::kInvalidPartitions, "Number of partitions was set to an invalid non-positive value.");
+    }
+    placement = place(image, topic.num_partitions == -1 ? options_.num_partitions : topic.num_partitions,
+                      topic.replication_factor == -1 ? options_.default_replication_factor : topic.replication_factor);
+  }
+  if (placement.error != ErrorCode::kNone) return refuse(placement.error, std::move(placement.message));
+
+  do {
+    result.topic_id = Uuid::generate(random_);
+  } while (image.topic(result.topic_id));
+  result.error_message = std::nullopt;
+  result.num_partitions = static_cast<std::int32_t>(placement.replicas.size());
+  result.replication_factor = static_cast<std::int16_t>(placement.replicas.front().size());
+  if (options_.topic_configs.describe) result.configs = options_.topic_configs.describe(topic.name, overrides);
+
+  protocol::TopicRecord record;
+  record.name = topic.name;
+  record.topic_id = result.topic_id;
+  records.emplace_back(std::move(record));
+  for (const auto& [name, value] : overrides) {
+    protocol::ConfigRecord config;
+    config.resource_type = static_cast<std::int8_t>(ConfigResourceType::kTopic);
+    config.resource_name = topic.name;
+    config.name = name;
+    config.value = value;
+    records.emplace_back(std::move(config));
+  }
+  for (std::size_t i = 0; i < placement.replicas.size(); ++i) {
+    records.emplace_back(new_partition(image, result.topic_id, PartitionIndex(static_cast<std::int32_t>(i)), placement.replicas[i]));
+  }
+}
+
+Decision<protocol::CreateTopicsResponse> Controller::create_topics(const MetadataImage& image,
+                                                                   const protocol::CreateTopicsRequest& request) {
+  Decision<protocol::CreateTopicsResponse> decision;
+  std::map<std::string, int> times;
+  std::int64_t partitions = 0;
+  for (const Topic& topic : request.topics) {
+    ++times[topic.name];
+    partitions += topic.num_partitions > 0 ? topic.num_partitions : static_cast<std::int64_t>(std::max<std::size_t>(1, topic.assignments.size()));
+  }
+  // Topics of the same request may collide with each other too.
+  MetadataDelta delta(image);
+  for (const Topic& topic : request.topics) {
+    if (times[topic.name] == 0) continue;  // a duplicate that has been answered
+    Result_ result;
+    result.name = topic.name;
+    if (partitions > kPartitionsPerRequestMax) {
+      result.error_code = ErrorCode::kPolicyViolation;
+      result.error_message = "Excessively large number of partitions per request.";
+    } else if (times[topic.name] > 1) {
+      result.error_code = ErrorCode::kInvalidRequest;
+      result.error_message = "Duplicate topic name.";
+      times[topic.name] = 0;
+    } else {
+      std::vector<MetadataRecord> records;
+      create_topic(delta.image(), topic, records, result);
+      for (MetadataRecord& record : records) {
+        const auto replayed = delta.replay(record);
+        KURIER_CHECK_MESSAGE(replayed.has_value(), replayed.error().context);
+        decision.records.push_back(std::move(record));
+      }
+    }
+    decision.response.topics.push_back(std::move(result));
+  }
+  if (request.validate_only) decision.records.clear();
+  return decision;
+}
+
+Decision<protocol::DeleteTopicsResponse> Controller::delete_topics(const MetadataImage& image,
+                                                                   const protocol::DeleteTopicsRequest& request) const {
+  Decision<protocol::DeleteTopicsResponse> decision;
+  std::set<TopicId> removed;
+  const auto remove = [&](const std::optional<std::string>& name, const TopicId& id) {
+    protocol::DeleteTopicsResponse::DeletableTopicResult result;
+    result.name = name;
+    result.topic_id = id;
+    const TopicPointer topic = name ? image.topic(*name) : image.topic(id);
+    if (name && !id.is_zero()) {
+      result.error_code = ErrorCode::kInvalidRequest;
+      result.error_message = "You may not specify both topic name and topic id.";
+    } else if (!name && id.is_zero()) {
+      result.error_code = ErrorCode::kInvalidRequest;
+      result.error_message = "Neither topic name nor id were specified.";
+    } else if (!topic) {
+      result.error_code = name ? ErrorCode::kUnknownTopicOrPartition : ErrorCode::kUnknownTopicId;
+      result.error_message = name ? "This server does not host this topic-partition." : "This server does not host this topic ID.";
+    } else if (!removed.insert(topic->id).second) {
+      result.error_code = ErrorCode::kInvalidRequest;
+      result.error_message = name ? "Duplicate topic name." : "Duplicate topic id.";
+    } else {
+      result.name = topic->name;
+      result.topic_id = topic->id;
+      protocol::RemoveTopicRecord record;
+      record.topic_id = topic->id;
+      decision.records.emplace_back(record);
+    }
+    decision.response.responses.push_back(std::move(result));
+  };
+  for (const auto& topic : request.topics) remove(topic.name, topic.topic_id);
+  for (const std::string& name : request.topic_names) remove(name, kZeroUuid);
+  return decision;
+}
+
+Decision<protocol::CreatePartitionsResponse> Controller::create_partitions(
+    const MetadataImage& image, const protocol::CreatePartitionsRequest& request) {
+  Decision<protocol::CreatePartitionsResponse> decision;
+  std::map<std::string, int> times;
+  for (const auto& topic : request.topics) ++times[topic.name];
+  for (const auto& wanted : request.topics) {
+    if (times[wanted.name] == 0) continue;
+    protocol::CreatePartitionsResponse::CreatePartitionsTopicResult result;
+    result.name = wanted.name;
+    const auto refuse = [&](ErrorCode error, std::optional<std::string> message) {
+      result.error_code = error;
+      result.error_message = std::move(message);
+      decision.response.results.push_back(result);
+    };
+    if (times[wanted.name] > 1) {
+      times[wanted.name] = 0;
+      refuse(ErrorCode::kInvalidRequest, "Duplicate topic name.");
+      continue;
+    }
+    const TopicPointer topic = image.topic(wanted.name);
+    if (!topic) {
+      refuse(ErrorCode::kUnknownTopicOrPartition, std::nullopt);
+      continue;
+    }
+    const auto existing = static_cast<std::int32_t>(topic->partitions.size());
+    if (wanted.count == existing) {
+      refuse(ErrorCode::kInvalidPartitions, fmt::format("Topic already has {} partition(s).", existing));
+      continue;
+    }
+    if (wanted.count < existing) {
+      refuse(ErrorCode::kInvalidPartitions, fmt::format("The topic {} currently has {} partition(s); {} would not be an increase.",
+                                                        wanted.name, existing, wanted.count));
+      continue;
+    }
+    const std::int32_t additional = wanted.count - existing;
+    if (additional > kPartitionsPerRequestMax) {
+      refuse(ErrorCode::kPolicyViolation, "Excessively large number of additional partitions per request.");
+      continue;
+    }
+    const std::size_t replication_factor = topic->partitions.begin()->second.replicas.size();
+    Placement placement;
+    if (wanted.assignments) {
+      if (wanted.assignments->size() != static_cast<std::size_t>(additional)) {
+        refuse(ErrorCode::kInvalidReplicaAssignment,
+               fmt::format("Attempted to add {} additional partition(s), but only {} assignment(s) were specified.", additional,
+                           wanted.assignments->size()));
+        continue;
+      }
+      std::vector<std::vector<BrokerId>> replicas;
+      for (const auto& assignment : *wanted.assignments) replicas.push_back(assignment.broker_ids);
+      placement = check_assignment(image, std::move(replicas), replication_factor);
+    } else {
+      placement = place(image, additional, static_cast<std::int32_t>(replication_factor));
+    }
+    if (placement.error != ErrorCode::kNone) {
+      refuse(placement.error, std::move(placement.message));
+      continue;
+    }
+    for (std::int32_t i = 0; i < additional && !request.validate_only; ++i) {
+      decision.records.emplace_back(
+          new_partition(image, topic->id, PartitionIndex(existing + i), placement.replicas[static_cast<std::size_t>(i)]));
+    }
+    decision.response.results.push_back(result);
+  }
+  return decision;
+}
+
+Decision<protocol::AllocateProducerIdsResponse> Controller::allocate_producer_ids(
+    const MetadataImage& image, const protocol::AllocateProducerIdsRequest& request) const {
+  Decision<protocol::AllocateProducerIdsResponse> decision;
+  const BrokerImage* broker = image.broker(request.broker_id);
+  if (broker == nullptr || broker->broker_epoch != request.broker_epoch) {
+    decision.response.error_code = broker == nullptr ? ErrorCode::kBrokerIdNotRegistered : ErrorCode::kStaleBrokerEpoch;
+    return decision;
+  }
+  const ProducerId first = image.next_producer_id();
+  if (first.value() > INT64_MAX - kProducerIdBlock) {
+    decision.response.error_code = ErrorCode::kUnknownServerError;
+    return decision;
+  }
+  decision.response.producer_id_start = first;
+  decision.response.producer_id_len = kProducerIdBlock;
+  protocol::ProducerIdsRecord record;
+  record.broker_id = request.broker_id;
+  record.broker_epoch = request.broker_epoch;
+  record.next_producer_id = first + kProducerIdBlock;
+  decision.records.emplace_back(record);
+  return decision;
+}
+
+std::vector<MetadataRecord> Controller::bootstrap(const MetadataImage& bootstrap) const {
+  protocol::BeginTransactionRecord begin;
+  begin.name = "Bootstrap records";
+  std::vector<MetadataRecord> records{begin};
+  for (MetadataRecord& record : to_records(bootstrap)) records.push_back(std::move(record));
+  if (bootstrap.feature("eligible.leader.replicas.version") >= 1) {
+    protocol::ConfigRecord config;
+    config.resource_type = static_cast<std::int8_t>(ConfigResourceType::kBroker);
+    config.name = "min.insync.replicas";
+    config.value = std::to_string(options_.min_insync_replicas);
+    records.emplace_back(std::move(config));
+  }
+  records.emplace_back(protocol::EndTransactionRecord{});
+  return records;
+}
+
+std::vector<MetadataRecord> Controller::register_controller(
+    BrokerId id, const Uuid& incarnation_id,
+    const std::vector<protocol::RegisterControllerRecord::ControllerEndpoint>& endpoints) const {
+  protocol::RegisterControllerRecord record;
+  record.controller_id = id;
+  record.incarnation_id = incarnation_id;
+  record.end_points = endpoints;
+  record.features = features_of_this_program<protocol::RegisterControllerRecord::ControllerFeature>();
+  return {record};
+}
+
+std::vector<MetadataRecord> Controller::register_broker(const MetadataImage& image, const BrokerStart& start,
+                                                        Offset first_offset) const {
+  protocol::RegisterBrokerRecord record;
+  record.broker_id = start.id;
+  record.incarnation_id = start.incarnation_id;
+  record.broker_epoch = BrokerEpoch(first_offset.value());
+  record.end_points = start.endpoints;
+  record.features = features_of_this_program<protocol::RegisterBrokerRecord::BrokerFeature>();
+  record.rack = start.rack;
+  record.fenced = true;
+  record.log_dirs = start.log_dirs;
+  std::ranges::sort(record.log_dirs);
+  std::vector<MetadataRecord> records{record};
+  step_down(image, start.id, records);
+  return records;
+}
+
+void Controller::step_down(const MetadataImage& image, BrokerId broker, std::vector<MetadataRecord>& records) {
+  const bool elr = image.record_versions().elr;
+  for (const auto& [id, topic] : image.topics()) {
+    for (const auto& [index, partition] : topic->partitions) {
+      if (!contains(partition.isr, broker)) continue;
+      PartitionChangeRecord change = change_of(partition);
+      std::vector<BrokerId> isr = partition.isr;
+      std::erase(isr, broker);
+      if (partition.leader == broker) {
+        const auto next = std::ranges::find_if(partition.replicas, [&](BrokerId replica) {
+          const BrokerImage* other = image.broker(replica);
+          return contains(isr, replica) && other != nullptr && is_active(*other);
+        });
+        change.leader = next == partition.replicas.end() ? BrokerId(-1) : *next;
+      }
+      if (!isr.empty()) {
+        change.isr = std::move(isr);
+      } else if (elr) {
+        // KIP-966: the last member leaves the ISR too, and is remembered as eligible.
+        std::vector<BrokerId> eligible = partition.eligible_leader_replicas.value_or(std::vector<BrokerId>{});
+        if (!contains(eligible, broker)) eligible.push_back(broker);
+        change.isr.emplace();
+        change.eligible_leader_replicas = std::move(eligible);
+        change.last_known_elr = std::vector<BrokerId>{broker};
+      } else if (partition.leader != broker) {
+        continue;
+      }
+      records.emplace_back(std::move(change));
+    }
+  }
+}
+
+std::vector<MetadataRecord> Controller::unfence(const MetadataImage& image, BrokerId id) const {
+  const BrokerImage* broker = image.broker(id);
+  if (broker == nullptr || !broker->fenced) return {};
+  protocol::BrokerRegistrationChangeRecord unfenced = registration_change(*broker);
+  unfenced.fenced = -1;
+  std::vector<MetadataRecord> records{unfenced};
+  for (const auto& [topic_id, topic] : image.topics()) {
+    for (const auto& [index, partition] : topic->partitions) {
+      if (partition.leader != BrokerId(-1)) continue;
+      const bool in_isr = contains(partition.isr, id);
+      const bool eligible = contains(partition.eligible_leader_replicas, id) ||
+                            (partition.isr.empty() && !partition.eligible_leader_replicas && contains(partition.last_known_elr, id));
+      if (!in_isr && !eligible) continue;
+      PartitionChangeRecord change = change_of(partition);
+      if (!in_isr) {
+        change.isr = std::vector<BrokerId>{id};
+        change.eligible_leader_replicas.emplace();
+        change.last_known_elr.emplace();
+      }
+      change.leader = id;
+      records.emplace_back(std::move(change));
+    }
+  }
+  if (image.record_versions().metadata_version >= 30 && !broker->cordoned_log_dirs) {
+    protocol::BrokerRegistrationChangeRecord cordoned = registration_change(*broker);
+    cordoned.cordoned_log_dirs.emplace();
+    records.emplace_back(std::move(cordoned));
+  }
+  return records;
+}
+
+std::vector<MetadataRecord> Controller::begin_controlled_shutdown(const MetadataImage& image, BrokerId id) const {
+  const BrokerImage* broker = image.broker(id);
+  if (broker == nullptr || broker->fenced || broker->in_controlled_shutdown) return {};
+  protocol::BrokerRegistrationChangeRecord change = registration_change(*broker);
+  change.in_controlled_shutdown = 1;
+  std::vector<MetadataRecord> records{change};
+  step_down(image, id, records);
+  return records;
+}
+
+std::vector<MetadataRecord> Controller::fence(const MetadataImage& image, BrokerId id) const {
+  const BrokerImage* broker = image.broker(id);
+  if (broker == nullptr || broker->fenced) return {};
+  protocol::BrokerRegistrationChangeRecord change = registration_change(*broker);
+  change.fenced = 1;
+  std::vector<MetadataRecord> records{change};
+  step_down(image, id, records);
+  return records;
+}
+
+std::vector<MetadataRecord> Controller::assign_directory(const MetadataImage& image, const TopicId& topic,
+                                                         PartitionIndex index, BrokerId broker,
+                                                         const DirectoryId& directory) const {
+  const PartitionImage* partition = image.partition(topic, index);
+  if (partition == nullptr) return {};
+  std::vector<DirectoryId> directories = partition->directories;
+  directories.resize(partition->replicas.size());
+  bool changes = false;
+  for (std::size_t i = 0; i < directories.size(); ++i) {
+    if (partition->replicas[i] != broker || directories[i] == directory) continue;
+    directories[i] = directory;
+    changes = true;
+  }
+  if (!changes) return {};
+  PartitionChangeRecord change = change_of(*partition);
+  change.directories = std::move(directories);
+  return {change};
+}
+
+}  // namespace kurier::replication

@@ -1,0 +1,247 @@
+#include "replication/controller/local_controller.h"
+
+#include <fmt/core.h>
+
+#include "base/check.h"
+#include "base/log.h"
+
+namespace kurier::replication {
+namespace {
+
+// Builds the image from what is on the disk.
+class ImageLoader final : public MetadataLoader {
+ public:
+  void begin_snapshot(const SnapshotId& id) override {
+    delta_ = MetadataDelta(MetadataImage{});
+    last_offset_ = id.offset - 1;
+  }
+  Result<void> record(Offset offset, ByteView value, bool from_snapshot) override {
+    auto decoded = decode_record(value);
+    Result<void> result = decoded ? delta_.replay(*decoded) : Result<void>(std::unexpected(decoded.error()));
+    if (!result) {
+      return std::unexpected(result.error().within(from_snapshot ? "metadata snapshot" : fmt::format("metadata offset {}", offset.value())));
+    }
+    last_offset_ = offset;
+    return {};
+  }
+  MetadataDelta& delta() { return delta_; }
+  [[nodiscard]] Offset last_offset() const { return last_offset_; }
+
+ private:
+  MetadataDelta delta_{MetadataImage{}};
+  Offset last_offset_{-1};
+};
+
+}  // namespace
+
+Result<std::unique_ptr<LocalController>> LocalController::start(LocalControllerPorts ports,
+                                                                LocalControllerOptions options) {
+  std::unique_ptr<LocalController> controller(new LocalController(std::move(ports), std::move(options)));
+  TRY(controller->begin());
+  return controller;
+}
+
+Result<void> LocalController::begin() {
+  FileSystem& files = ports_.files;
+  ImageLoader loader;
+  // Apache Kafka up to 4.3 kept the bootstrap records beside the log.
+  const std::string old_bootstrap = options_.log.log_directory + "/bootstrap.checkpoint";
+  MetadataImage bootstrap;
+  TRY_ASSIGN(const bool has_old_bootstrap, files.exists(old_bootstrap));
+  if (has_old_bootstrap) {
+    ImageLoader old;
+    TRY(read_snapshot(files, old_bootstrap, [&](const RaftRecord& r) { return old.record(r.offset, r.value, true); }));
+    bootstrap = old.delta().take();
+  }
+  TRY_ASSIGN(log_, MetadataLog::open(files, options_.log, loader, ports_.clock.wall()));
+  const bool interrupted = loader.delta().in_transaction();
+  if (interrupted) loader.delta().abort_transaction();
+  latest_ = loader.delta().take();
+  if (log_->is_new() && !latest_.features().empty()) bootstrap = latest_;
+  if (log_->is_new() && bootstrap.feature("metadata.version") == 0) {
+    return fail(Failure::kInvalid, fmt::format("{} has neither records nor bootstrap records; the directory was not formatted",
+                                               log_->directory()));
+  }
+  TRY(log_->become_leader(ports_.clock.wall()));
+  if (interrupted) {
+    const Bytes abort = encode_record(protocol::AbortTransactionRecord{}, latest_.record_versions());
+    TRY(log_->append({&abort, 1}, ports_.clock.wall()));
+  }
+  if (log_->is_new()) {
+    latest_ = bootstrap;  // the record versions of the records that follow are those of its features
+    TRY(append(controller_.bootstrap(bootstrap)));
+  }
+  TRY(append(controller_.register_controller(options_.log.self.id, options_.incarnation_id, options_.controller_endpoints)));
+  const Offset first = log_->log_end_offset();
+  TRY(append(controller_.register_broker(latest_, options_.broker, first)));
+  broker_epoch_ = BrokerEpoch(first.value());
+  TRY_ASSIGN(const storage::FlushJob job, log_->begin_flush());
+  TRY(job.run());
+  log_->complete_flush(job);
+  committed_ = std::make_shared<const MetadataImage>(latest_);
+  return {};
+}
+
+// Replays the records into the latest image and appends them as one batch.
+Result<void> LocalController::append(const std::vector<MetadataRecord>& records) {
+  TRY_ASSIGN(MetadataDelta delta, replayed(records));
+  latest_ = delta.take();
+  return append_now(records);
+}
+
+Result<MetadataDelta> LocalController::replayed(const std::vector<MetadataRecord>& records) const {
+  MetadataDelta delta(latest_);
+  for (const MetadataRecord& record : records) TRY(delta.replay(record));
+  return delta;
+}
+
+Result<void> LocalController::append_now(const std::vector<MetadataRecord>& records) {
+  std::vector<Bytes> values;
+  values.reserve(records.size());
+  for (const MetadataRecord& record : records) values.push_back(encode_record(record, latest_.record_versions()));
+  TRY(log_->append(values, ports_.clock.wall()));
+  latest_.last_offset = log_->log_end_offset() - 1;
+  return {};
+}
+
+void LocalController::perform(std::move_only_function<Operation(const MetadataImage&)> decide) {
+  if (failed_) return;
+  Operation operation = decide(latest_);
+  if (operation.records.empty()) {
+    // It may speak of what is not committed yet ("already exists"): answered in its turn.
+    if (pending_.empty()) return operation.answer();
+    pending_.push_back({log_->log_end_offset(), nullptr, {}, std::move(operation.answer)});
+    return;
+  }
+  auto delta = replayed(operation.records);
+  KURIER_CHECK_MESSAGE(delta.has_value(), delta.error().context);
+  MetadataDelta::Changes changes = delta->changes();
+  latest_ = delta->take();
+  if (auto appended = append_now(operation.records); !appended) return give_up(appended.error());
+  pending_.push_back({log_->log_end_offset(), std::make_shared<const MetadataImage>(latest_), std::move(changes),
+                      std::move(operation.answer)});
+  start_flush();
+}
+
+void LocalController::start_flush() {
+  if (flush_runs_ || pending_.empty() || failed_) return;
+  auto job = log_->begin_flush();
+  if (!job) return give_up(job.error());
+  flush_runs_ = true;
+  ports_.sync_pool.run([this, flush = std::move(*job)]() mutable {
+    Result<void> result = flush.run();
+    ports_.control.post([this, flush = std::move(flush), result = std::move(result)] { flushed(flush, result); });
+  });
+}
+
+void LocalController::flushed(const storage::FlushJob& job, const Result<void>& result) {
+  flush_runs_ = false;
+  if (!result) return give_up(result.error());
+  log_->complete_flush(job);
+  std::vector<Callback> answers;
+  while (!pending_.empty() && pending_.front().end <= log_->high_watermark()) {
+    Pending done = std::move(pending_.front());
+    pending_.pop_front();
+    if (done.image) {
+      committed_ = std::move(done.image);
+      if (ports_.publish) ports_.publish(committed_, done.changes);
+    }
+    answers.push_back(std::move(done.answer));
+  }
+  start_flush();
+  maybe_snapshot();
+  for (Callback& answer : answers) answer();
+}
+
+void LocalController::maybe_snapshot() {
+  const Timestamp now = ports_.clock.wall();
+  if (!log_->wants_snapshot(now)) return;
+  std::vector<Bytes> values;
+  for (const MetadataRecord& record : to_records(*committed_)) values.push_back(encode_record(record, committed_->record_versions()));
+  Result<void> written = log_->write_snapshot(values, now);
+  if (written) written = log_->delete_old(now);
+  // The log is still whole: a snapshot that cannot be written now is written later.
+  if (!written) LOG_ERROR("metadata snapshot: {}", written.error().context);
+}
+
+void LocalController::give_up(const Error& error) {
+  failed_ = true;
+  LOG_ERROR("the metadata log cannot be written, the node has to stop: {}", error.context);
+  if (ports_.failed) ports_.failed(error);
+}
+
+void LocalController::create_topics(protocol::CreateTopicsRequest request, Answer<protocol::CreateTopicsResponse> answer) {
+  ports_.control.post([this, request = std::move(request), answer = std::move(answer)]() mutable {
+    perform([&](const MetadataImage& image) {
+      auto decision = controller_.create_topics(image, request);
+      return Operation{std::move(decision.records), [answer = std::move(answer), response = std::move(decision.response)]() mutable {
+                         answer(std::move(response));
+                       }};
+    });
+  });
+}
+
+void LocalController::delete_topics(protocol::DeleteTopicsRequest request, Answer<protocol::DeleteTopicsResponse> answer) {
+  ports_.control.post([this, request = std::move(request), answer = std::move(answer)]() mutable {
+    perform([&](const MetadataImage& image) {
+      auto decision = controller_.delete_topics(image, request);
+      return Operation{std::move(decision.records), [answer = std::move(answer), response = std::move(decision.response)]() mutable {
+                         answer(std::move(response));
+                       }};
+    });
+  });
+}
+
+void LocalController::create_partitions(protocol::CreatePartitionsRequest request,
+                                        Answer<protocol::CreatePartitionsResponse> answer) {
+  ports_.control.post([this, request = std::move(request), answer = std::move(answer)]() mutable {
+    perform([&](const MetadataImage& image) {
+      auto decision = controller_.create_partitions(image, request);
+      return Operation{std::move(decision.records), [answer = std::move(answer), response = std::move(decision.response)]() mutable {
+                         answer(std::move(response));
+                       }};
+    });
+  });
+}
+
+void LocalController::allocate_producer_ids(protocol::AllocateProducerIdsRequest request,
+                                            Answer<protocol::AllocateProducerIdsResponse> answer) {
+  ports_.control.post([this, request = std::move(request), answer = std::move(answer)]() mutable {
+    perform([&](const MetadataImage& image) {
+      auto decision = controller_.allocate_producer_ids(image, request);
+      return Operation{std::move(decision.records), [answer = std::move(answer), response = std::move(decision.response)]() mutable {
+                         answer(std::move(response));
+                       }};
+    });
+  });
+}
+
+void LocalController::unfence(Callback done) {
+  ports_.control.post([this, done = std::move(done)]() mutable {
+    perform([&](const MetadataImage& image) { return Operation{controller_.unfence(image, options_.broker.id), std::move(done)}; });
+  });
+}
+
+void LocalController::assign_directory(TopicId topic, PartitionIndex partition, DirectoryId directory, Callback done) {
+  ports_.control.post([this, topic, partition, directory, done = std::move(done)]() mutable {
+    perform([&](const MetadataImage& image) {
+      return Operation{controller_.assign_directory(image, topic, partition, options_.broker.id, directory), std::move(done)};
+    });
+  });
+}
+
+void LocalController::shut_down_broker(Callback done) {
+  ports_.control.post([this, done = std::move(done)]() mutable {
+    const BrokerId id = options_.broker.id;
+    perform([&](const MetadataImage& image) { return Operation{controller_.begin_controlled_shutdown(image, id), [] {}}; });
+    perform([&](const MetadataImage& image) { return Operation{controller_.fence(image, id), std::move(done)}; });
+  });
+}
+
+LocalController::Quorum LocalController::quorum() const {
+  return {options_.log.self.id, log_->epoch(), log_->high_watermark(), log_->log_end_offset(), log_->voters()};
+}
+
+Result<void> LocalController::close() { return log_->close(); }
+
+}  // namespace kurier::replication

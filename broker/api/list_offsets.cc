@@ -1,0 +1,87 @@
+#include "broker/api/handlers.h"
+#include "protocol/messages/list_offsets_request.h"
+#include "protocol/messages/list_offsets_response.h"
+
+namespace kurier::broker::api {
+namespace {
+
+using protocol::ErrorCode;
+using protocol::ListOffsetsRequest;
+using protocol::ListOffsetsResponse;
+using PartitionRequest = ListOffsetsRequest::ListOffsetsPartition;
+using PartitionResponse = ListOffsetsResponse::ListOffsetsPartitionResponse;
+
+constexpr Timestamp kLatest{-1};
+constexpr Timestamp kEarliest{-2};
+constexpr Timestamp kMax{-3};                    // KIP-734
+constexpr Timestamp kEarliestLocal{-4};          // KIP-405: without tiering the log start
+constexpr Timestamp kLatestTiered{-5};           // KIP-1005: without tiering unknown
+constexpr Timestamp kEarliestPendingUpload{-6};  // KIP-1023: the same
+constexpr std::int8_t kReadCommitted = 1;
+
+// The first version that knows a special timestamp.
+std::int16_t version_of(Timestamp timestamp) {
+  if (timestamp >= kEarliest) return 1;
+  if (timestamp == kMax) return 7;
+  if (timestamp == kEarliestLocal) return 8;
+  if (timestamp == kLatestTiered) return 9;
+  return timestamp == kEarliestPendingUpload ? 11 : INT16_MAX;
+}
+
+void set(PartitionResponse& response, Offset offset, std::optional<LeaderEpoch> epoch) {
+  response.offset = offset;
+  response.leader_epoch = epoch.value_or(LeaderEpoch(-1));
+}
+
+void answer(Partition& partition, const PartitionRequest& request, std::int8_t isolation, PartitionResponse& response) {
+  storage::Log& log = partition.log();
+  const Offset end = isolation == kReadCommitted ? partition.leader().last_stable_offset() : partition.leader().high_watermark();
+  if (request.timestamp == kLatest) return set(response, end, partition.leader().leader_epoch());
+  if (request.timestamp == kEarliest || request.timestamp == kEarliestLocal) {
+    return set(response, log.log_start_offset(), log.epoch_at(log.log_start_offset()));
+  }
+  if (request.timestamp.value() < 0 && request.timestamp != kMax) return;
+  const auto found = request.timestamp == kMax ? log.offset_of_max_timestamp() : log.offset_for_timestamp(request.timestamp);
+  if (!found) {
+    LOG_ERROR("list offsets: {}", found.error().context);
+    response.error_code = ErrorCode::kKafkaStorageError;
+    return;
+  }
+  // What is not readable yet is not found.
+  if (!*found || (*found)->offset >= end) return;
+  response.timestamp = (*found)->timestamp;
+  set(response, (*found)->offset, (*found)->epoch);
+}
+
+}  // namespace
+
+Task<net::Reply> list_offsets(Broker& broker, Call call) {
+  const auto request = parse_body<ListOffsetsRequest>(call.request);
+  if (!request) co_return refuse(call, request.error());
+  ListOffsetsResponse response;
+  for (const auto& topic_request : request->topics) {
+    auto& topic_response = response.topics.emplace_back();
+    topic_response.name = topic_request.name;
+    const LocalTopic* topic = broker.partitions().find(topic_request.name);
+    for (const auto& partition_request : topic_request.partitions) {
+      auto& partition_response = topic_response.partitions.emplace_back();
+      partition_response.partition_index = partition_request.partition_index;
+      const auto partition = topic == nullptr ? nullptr : topic->find(partition_request.partition_index);
+      if (partition == nullptr) {
+        partition_response.error_code = ErrorCode::kUnknownTopicOrPartition;
+        continue;
+      }
+      if (version_of(partition_request.timestamp) > call.request.version) {
+        partition_response.error_code = ErrorCode::kUnsupportedVersion;
+        continue;
+      }
+      partition_response.error_code = check_leader_epoch(*partition, partition_request.current_leader_epoch);
+      if (partition_response.error_code == ErrorCode::kNone) {
+        answer(*partition, partition_request, request->isolation_level, partition_response);
+      }
+    }
+  }
+  co_return respond(call, response);
+}
+
+}  // namespace kurier::broker::api

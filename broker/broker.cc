@@ -1,0 +1,59 @@
+#include "broker/broker.h"
+
+#include <fmt/core.h>
+
+#include <algorithm>
+
+namespace kurier::broker {
+
+Broker::Broker(Ports ports, const config::NodeConfig& config, std::string cluster_id, ClusterControl& control)
+    : ports_(ports),
+      config_(config),
+      cluster_id_(std::move(cluster_id)),
+      control_(control),
+      image_(std::make_shared<const replication::MetadataImage>()) {}
+
+bool Broker::is_controller_listener(const net::ConnectionContext& connection) const {
+  return std::ranges::find(config_.controller_listener_names, connection.listener_name) != config_.controller_listener_names.end();
+}
+
+Result<net::Concurrency> Broker::classify(const net::ConnectionContext& connection, ByteView frame) {
+  TRY_ASSIGN(const RequestFrame request, parse_request(frame));
+  const ApiEntry* api = find_served(request.api->key, is_controller_listener(connection));
+  if (api == nullptr) {
+    return fail(Failure::kUnsupported, fmt::format("{} is not answered on listener {}", request.api->name, connection.listener_name));
+  }
+  const bool supported = request.version >= api->min_version && request.version <= api->max_version;
+  // ApiVersions itself says which versions there are (KIP-511).
+  if (!supported && api->key != protocol::ApiKey::kApiVersions) {
+    return fail(Failure::kUnsupported, fmt::format("{} version {}; versions {} to {} are answered", request.api->name,
+                                                   request.version, api->min_version, api->max_version));
+  }
+  return api->concurrency;
+}
+
+Task<net::Reply> Broker::handle(net::ConnectionContext& connection, net::FrameBuffer frame) {
+  auto request = parse_request(frame.view());
+  KURIER_CHECK(request.has_value());  // classify has read it
+  const bool on_controller_listener = is_controller_listener(connection);
+  const ApiEntry* api = find_served(request->api->key, on_controller_listener);
+  Call call{connection, std::move(*request), std::move(frame), on_controller_listener};
+  co_return co_await api->handler(*this, std::move(call));
+}
+
+void Broker::connection_closed(net::ConnectionContext&) {}
+
+Broker::WakeId Broker::on_shutdown(std::move_only_function<void()> wake) {
+  shutdown_wakes_.emplace(++last_wake_, std::move(wake));
+  return last_wake_;
+}
+
+void Broker::begin_shutdown() {
+  shutting_down_ = true;
+  while (!shutdown_wakes_.empty()) {
+    auto wake = shutdown_wakes_.extract(shutdown_wakes_.begin());
+    wake.mapped()();
+  }
+}
+
+}  // namespace kurier::broker

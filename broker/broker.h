@@ -1,0 +1,75 @@
+// Broker: what the handlers of one shard work with: the configuration, the metadata, the partitions, the controller.
+//
+// Belongs to one shard. The image is replaced by the control thread's messages; a handler keeps the one it began with.
+#pragma once
+
+#include <memory>
+#include <span>
+
+#include "broker/call.h"
+#include "broker/partition_table.h"
+#include "config/node_config.h"
+#include "replication/metadata/image.h"
+
+namespace kurier::broker {
+
+struct ApiEntry {
+  protocol::ApiKey key;
+  std::int16_t min_version;
+  std::int16_t max_version;
+  bool on_broker;
+  bool on_controller;
+  net::Concurrency concurrency;
+  Handler handler;
+};
+// What this node answers; ApiVersions lists exactly this.
+[[nodiscard]] std::span<const ApiEntry> served_apis();
+[[nodiscard]] const ApiEntry* find_served(protocol::ApiKey key, bool on_controller_listener);
+
+class ClusterControl;  // broker/cluster_control.h
+
+class Broker final : public net::RequestHandler {
+ public:
+  struct Ports {
+    const Clock& clock;
+    Timers& timers;
+    Spawner& spawner;
+  };
+  Broker(Ports ports, const config::NodeConfig& config, std::string cluster_id, ClusterControl& control);
+
+  // net::RequestHandler
+  Result<net::Concurrency> classify(const net::ConnectionContext& connection, ByteView frame) override;
+  Task<net::Reply> handle(net::ConnectionContext& connection, net::FrameBuffer frame) override;
+  void connection_closed(net::ConnectionContext& connection) override;
+
+  [[nodiscard]] const Ports& ports() const { return ports_; }
+  [[nodiscard]] const config::NodeConfig& config() const { return config_; }
+  [[nodiscard]] const std::string& cluster_id() const { return cluster_id_; }
+  [[nodiscard]] ClusterControl& control() { return control_; }
+  [[nodiscard]] PartitionTable& partitions() { return partitions_; }
+  [[nodiscard]] const std::shared_ptr<const replication::MetadataImage>& image() const { return image_; }
+  void set_image(std::shared_ptr<const replication::MetadataImage> image) { image_ = std::move(image); }
+  // Every fetch that waits is answered with what there is, now and from now on.
+  void begin_shutdown();
+  [[nodiscard]] bool is_shutting_down() const { return shutting_down_; }
+
+  // Fetches that wait register a wake-up for begin_shutdown.
+  using WakeId = std::uint64_t;
+  WakeId on_shutdown(std::move_only_function<void()> wake);
+  void forget_shutdown(WakeId id) { shutdown_wakes_.erase(id); }
+
+ private:
+  [[nodiscard]] bool is_controller_listener(const net::ConnectionContext& connection) const;
+
+  Ports ports_;
+  const config::NodeConfig& config_;
+  const std::string cluster_id_;
+  ClusterControl& control_;
+  PartitionTable partitions_;
+  std::shared_ptr<const replication::MetadataImage> image_;
+  std::map<WakeId, std::move_only_function<void()>> shutdown_wakes_;
+  WakeId last_wake_ = 0;
+  bool shutting_down_ = false;
+};
+
+}  // namespace kurier::broker

@@ -1,0 +1,44 @@
+// Call: one request on its way through a handler, and how handlers answer.
+#pragma once
+
+#include "base/log.h"
+#include "broker/net/connection.h"
+#include "broker/wire.h"
+
+namespace kurier::broker {
+
+class Broker;
+
+struct Call {
+  net::ConnectionContext& connection;
+  RequestFrame request;    // views into the frame
+  net::FrameBuffer frame;
+  bool on_controller_listener = false;
+};
+
+// One function an API (broker/api/): runs on the connection's shard.
+using Handler = Task<net::Reply> (*)(Broker& broker, Call call);
+
+template <class Message>
+net::Reply respond(const Call& call, const Message& message, std::int16_t version) {
+  auto frame = frame_response(call.request, version, message);
+  if (!frame) {
+    LOG_ERROR("no response to {} version {} of {}: {}", call.request.api->name, version, call.connection.peer.to_string(),
+              frame.error().context);
+    return {.close = true};
+  }
+  return {.frame = std::move(*frame)};
+}
+template <class Message>
+net::Reply respond(const Call& call, const Message& message) {
+  return respond(call, message, call.request.version);
+}
+
+// The body of a request cannot be read: the connection is closed.
+inline net::Reply refuse(const Call& call, const Error& error) {
+  LOG_WARN("closing the connection of {} on listener {}: {}", call.connection.peer.to_string(), call.connection.listener_name,
+           error.context);
+  return {.close = true};
+}
+
+}  // namespace kurier::broker

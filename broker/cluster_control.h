@@ -1,0 +1,34 @@
+// ClusterControl: how a shard's handlers ask the controller, which lives on the control thread: a request goes there, the
+// answer comes back as a message to the shard, after the metadata that it made.
+#pragma once
+
+#include "base/executor.h"
+#include "base/task.h"
+#include "replication/controller/local_controller.h"
+
+namespace kurier::broker {
+
+class ClusterControl {
+ public:
+  // All outlive it.
+  ClusterControl(Executor& shard, Executor& control, replication::LocalController& controller)
+      : shard_(shard), control_(control), controller_(controller) {}
+
+  Task<protocol::CreateTopicsResponse> create_topics(protocol::CreateTopicsRequest request);
+  Task<protocol::DeleteTopicsResponse> delete_topics(protocol::DeleteTopicsRequest request);
+  Task<protocol::CreatePartitionsResponse> create_partitions(protocol::CreatePartitionsRequest request);
+  Task<replication::LocalController::Quorum> quorum();
+  // The next id for an idempotent producer; blocks of ids are fetched from the controller.
+  Task<Result<ProducerId>> next_producer_id();
+
+ private:
+  Task<Result<void>> fetch_producer_ids();
+
+  Executor& shard_;
+  Executor& control_;
+  replication::LocalController& controller_;
+  ProducerId next_{0};
+  ProducerId end_{0};
+};
+
+}  // namespace kurier::broker

@@ -1,0 +1,163 @@
+#include "broker/partition.h"
+
+#include <utility>
+
+#include "base/log.h"
+
+namespace kurier::broker {
+
+using protocol::ErrorCode;
+using replication::FetchBound;
+using replication::PartitionActions;
+using replication::WaiterId;
+
+namespace {
+
+replication::LogPosition position_of(const storage::Log& log) {
+  // A single replica's log is replicated as far as it goes.
+  const bool durable_only = log.config().flush_messages == 1;
+  const Offset replicated = durable_only ? log.recovery_point() : log.log_end_offset();
+  return {log.log_end_offset(), replicated, replicated, log.first_unstable_offset()};
+}
+
+}  // namespace
+
+Partition::Partition(PartitionPorts ports, std::string topic, TopicId topic_id, PartitionIndex index,
+                     std::unique_ptr<storage::Log> log, replication::PartitionLeaderState leadership, config::TopicConfig config)
+    : ports_(ports),
+      topic_(std::move(topic)),
+      topic_id_(topic_id),
+      index_(index),
+      log_(std::move(log)),
+      leader_(std::move(leadership), position_of(*log_), ports.clock.monotonic()),
+      config_(std::move(config)) {
+  log_->high_watermark_is(leader_.high_watermark());
+  // What was recovered but may not be on the disk is made durable before it is shown as such.
+  if (syncs_every_append() && log_->recovery_point() < log_->log_end_offset()) start_flush();
+}
+
+Partition::Appended Partition::append(MutableByteView batches, bool acks_all) {
+  Appended appended;
+  if (offline_) {
+    appended.error = ErrorCode::kKafkaStorageError;
+    return appended;
+  }
+  if (acks_all) appended.error = leader_.check_acks_all();
+  if (appended.error != ErrorCode::kNone) return appended;
+  auto result = log_->append(batches, leader_.leader_epoch(), ports_.clock.wall());
+  if (!result) {
+    LOG_ERROR("partition {}-{} goes offline: appending failed: {}", topic_, index_.value(), result.error().context);
+    offline_ = true;
+    appended.error = ErrorCode::kKafkaStorageError;
+    return appended;
+  }
+  appended.result = *result;
+  switch (result->verdict) {
+    case storage::ProducerVerdict::kInSequence: break;
+    case storage::ProducerVerdict::kDuplicate: return appended;
+    case storage::ProducerVerdict::kOutOfOrderSequence: appended.error = ErrorCode::kOutOfOrderSequenceNumber; return appended;
+    case storage::ProducerVerdict::kInvalidProducerEpoch: appended.error = ErrorCode::kInvalidProducerEpoch; return appended;
+  }
+  ++appends_since_flush_;
+  log_advanced();
+  flush_if_due();
+  return appended;
+}
+
+bool Partition::must_wait(bool acks_all) const { return acks_all || syncs_every_append(); }
+
+Task<ErrorCode> Partition::replicated(Offset required, MonotonicTime deadline) {
+  const auto self = shared_from_this();
+  if (leader_.high_watermark() >= required) co_return ErrorCode::kNone;
+  Event<ErrorCode> done;
+  const WaiterId waiter = ++last_waiter_;
+  producers_.emplace(waiter, &done);
+  perform(leader_.wait_for_replication(waiter, required, deadline));
+  arm_deadline();
+  co_return co_await done;
+}
+
+WaiterId Partition::wake_when_beyond(FetchBound bound, Offset beyond, Wake wake) {
+  const WaiterId waiter = ++last_waiter_;
+  fetches_.emplace(waiter, std::move(wake));
+  leader_.wait_for_data(waiter, bound, beyond);
+  return waiter;
+}
+
+void Partition::forget(WaiterId waiter) {
+  if (fetches_.erase(waiter) > 0) leader_.cancel_fetch(waiter);
+}
+
+void Partition::log_advanced() {
+  perform(leader_.log_advanced(log_->log_end_offset(), replicated_end(), log_->first_unstable_offset(), ports_.clock.monotonic()));
+}
+
+void Partition::perform(PartitionActions actions) {
+  const auto self = shared_from_this();
+  if (actions.high_watermark_advanced) log_->high_watermark_is(leader_.high_watermark());
+  for (const replication::ProduceCompletion& completion : actions.produce) {
+    if (auto found = producers_.extract(completion.waiter)) found.mapped()->set(completion.error);
+  }
+  for (const WaiterId waiter : actions.fetch) {
+    if (auto found = fetches_.extract(waiter)) found.mapped()();
+  }
+}
+
+// One timer for the earliest waiting producer.
+void Partition::arm_deadline() {
+  const auto next = leader_.next_deadline();
+  if (!next || (deadline_timer_ != 0 && deadline_ <= *next)) return;
+  if (deadline_timer_ != 0) ports_.timers.cancel(deadline_timer_);
+  deadline_ = *next;
+  deadline_timer_ = ports_.timers.start(deadline_, [self = weak_from_this()] {
+    const auto partition = self.lock();
+    if (!partition) return;
+    partition->deadline_timer_ = 0;
+    partition->perform(partition->leader_.tick(partition->ports_.clock.monotonic()));
+    partition->arm_deadline();
+  });
+}
+
+void Partition::flush_if_due() {
+  if (appends_since_flush_ >= log_->config().flush_messages) start_flush();
+}
+
+// One fsync at a time covers everything appended before it began, whoever waits for it.
+void Partition::start_flush() {
+  if (flushing_ || offline_) return;
+  auto job = log_->begin_flush();
+  if (!job) {
+    LOG_ERROR("partition {}-{} goes offline: flushing failed: {}", topic_, index_.value(), job.error().context);
+    offline_ = true;
+    perform(leader_.resign());
+    return;
+  }
+  flushing_ = true;
+  appends_since_flush_ = 0;
+  ports_.flusher.run([self = std::weak_ptr(weak_from_this()), &executor = ports_.executor, job = std::move(*job)]() mutable {
+    Result<void> synced = job.run();
+    executor.post([self, job = std::move(job), synced = std::move(synced)] {
+      const auto partition = self.lock();
+      if (!partition) return;
+      partition->flushing_ = false;
+      if (!synced) {
+        // Never tried again: what the kernel dropped would seem to be there.
+        LOG_ERROR("partition {}-{} goes offline: {}", partition->topic_, partition->index_.value(), synced.error().context);
+        partition->offline_ = true;
+        partition->perform(partition->leader_.resign());
+        return;
+      }
+      partition->log_->complete_flush(job);
+      partition->log_advanced();
+      partition->flush_if_due();
+    });
+  });
+}
+
+void Partition::resign() {
+  offline_ = true;
+  if (deadline_timer_ != 0) ports_.timers.cancel(std::exchange(deadline_timer_, 0));
+  perform(leader_.resign());
+}
+
+}  // namespace kurier::broker

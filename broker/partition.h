@@ -1,0 +1,85 @@
+// Partition: a partition that this node leads: its log, its leader core, and the requests that wait for either.
+//
+// A shell: it feeds the core what the log did and completes the waiters that the core names. On its shard's thread.
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <optional>
+#include <unordered_map>
+
+#include "base/executor.h"
+#include "base/task.h"
+#include "config/topic_config.h"
+#include "replication/partition/partition_leader.h"
+#include "storage/log.h"
+
+namespace kurier::broker {
+
+struct PartitionPorts {
+  const Clock& clock;
+  Executor& executor;  // of the partition's shard
+  Timers& timers;
+  WorkPool& flusher;
+};
+
+class Partition final : public std::enable_shared_from_this<Partition> {
+ public:
+  Partition(PartitionPorts ports, std::string topic, TopicId topic_id, PartitionIndex index, std::unique_ptr<storage::Log> log,
+            replication::PartitionLeaderState leadership, config::TopicConfig config);
+
+  struct Appended {
+    protocol::ErrorCode error = protocol::ErrorCode::kNone;
+    storage::AppendResult result;
+    std::string message;
+  };
+  // Checked batches. The frame that holds them may be released when this returns.
+  Appended append(MutableByteView batches, bool acks_all);
+  // Whether a response must wait although its append has succeeded: acks=all, or flush.messages=1 with any acks but 0.
+  [[nodiscard]] bool must_wait(bool acks_all) const;
+  // Until everything before `required` is replicated (and durable, with flush.messages=1), or the deadline.
+  Task<protocol::ErrorCode> replicated(Offset required, MonotonicTime deadline);
+
+  // Wakes `wake` once when the bound moves beyond `beyond`, or leadership ends.
+  using Wake = std::move_only_function<void()>;
+  replication::WaiterId wake_when_beyond(replication::FetchBound bound, Offset beyond, Wake wake);
+  void forget(replication::WaiterId waiter);
+
+  void flush_if_due();
+  // No more requests: everybody who waits is answered NOT_LEADER_OR_FOLLOWER.
+  void resign();
+
+  [[nodiscard]] storage::Log& log() { return *log_; }
+  [[nodiscard]] const replication::PartitionLeader& leader() const { return leader_; }
+  [[nodiscard]] const std::string& topic() const { return topic_; }
+  [[nodiscard]] TopicId topic_id() const { return topic_id_; }
+  [[nodiscard]] PartitionIndex index() const { return index_; }
+  [[nodiscard]] const config::TopicConfig& config() const { return config_; }
+  [[nodiscard]] bool is_offline() const { return offline_; }
+
+ private:
+  void log_advanced();
+  void perform(replication::PartitionActions actions);
+  void start_flush();
+  [[nodiscard]] bool syncs_every_append() const { return log_->config().flush_messages == 1; }
+  [[nodiscard]] Offset replicated_end() const { return syncs_every_append() ? log_->recovery_point() : log_->log_end_offset(); }
+  void arm_deadline();
+
+  PartitionPorts ports_;
+  const std::string topic_;
+  const TopicId topic_id_;
+  const PartitionIndex index_;
+  std::unique_ptr<storage::Log> log_;
+  replication::PartitionLeader leader_;
+  config::TopicConfig config_;
+  std::unordered_map<replication::WaiterId, Event<protocol::ErrorCode>*> producers_;
+  std::unordered_map<replication::WaiterId, Wake> fetches_;
+  replication::WaiterId last_waiter_ = 0;
+  std::uint64_t appends_since_flush_ = 0;
+  bool flushing_ = false;
+  bool offline_ = false;  // the disk failed
+  TimerId deadline_timer_ = 0;
+  MonotonicTime deadline_;
+};
+
+}  // namespace kurier::broker

@@ -1,0 +1,52 @@
+// Requests and responses as frames: header, version, body.
+//
+// Pure functions. A frame that does not follow the rules is an Error; the connection is then closed, as Apache Kafka does.
+#pragma once
+
+#include "base/result.h"
+#include "base/transport.h"
+#include "protocol/api_table.h"
+#include "protocol/messages/request_header.h"
+#include "protocol/messages/response_header.h"
+#include "protocol/primitives.h"
+
+namespace kurier::broker {
+
+struct RequestFrame {
+  const protocol::ApiInfo* api = nullptr;
+  std::int16_t version = 0;
+  protocol::RequestHeader header;
+  ByteView body;  // of the frame
+};
+
+// Reads the header. A version outside the schema's range is accepted here (ApiVersions answers it); the body is then not
+// to be read.
+Result<RequestFrame> parse_request(ByteView frame);
+
+template <class Message>
+Result<Message> parse_body(const RequestFrame& request) {
+  protocol::Reader reader(request.body);
+  Message message;
+  message.decode(reader, request.version);
+  if (!reader.ok()) {
+    return fail(Failure::kMalformed, std::string(request.api->name) + " version " + std::to_string(request.version) +
+                                         " that cannot be read: " + reader.error());
+  }
+  return message;
+}
+
+// With its 4-byte length. kInvalid: the response says what its version cannot express, which is a mistake of ours.
+template <class Message>
+Result<Outgoing> frame_response(const RequestFrame& request, std::int16_t version, const Message& message) {
+  protocol::Writer writer;
+  writer.int32(0);
+  protocol::ResponseHeader header;
+  header.correlation_id = request.header.correlation_id;
+  header.encode(writer, protocol::response_header_version(*request.api, version));
+  message.encode(writer, version);
+  if (!writer.ok()) return fail(Failure::kInvalid, writer.error());
+  writer.patch_int32(0, static_cast<std::int32_t>(writer.size_bytes() - 4));
+  return writer.take();
+}
+
+}  // namespace kurier::broker

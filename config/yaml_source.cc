@@ -13,7 +13,8 @@ namespace {
 
 class SettingsBuilder final : public YAML::EventHandler {
  public:
-  SettingsBuilder(std::string_view path, ReadSettings& result) : path_(path), result_(result) {}
+  SettingsBuilder(std::string_view path, std::string_view content, ReadSettings& result)
+      : path_(path), content_(content), result_(result) {}
 
   void OnDocumentStart(const YAML::Mark&) override {}
   void OnDocumentEnd() override {}
@@ -32,6 +33,7 @@ class SettingsBuilder final : public YAML::EventHandler {
 
   void OnScalar(const YAML::Mark& mark, const std::string&, YAML::anchor_t anchor, const std::string& value) override {
     refuse_anchor(mark, anchor);
+    if (!is_quote_closed(mark)) return fault(mark, "this text has an opening quote and no closing one");
     if (stack_.empty()) return fault(mark, "expected `name: value` lines");
     Level& level = stack_.back();
     if (level.is_list) {
@@ -79,6 +81,22 @@ class SettingsBuilder final : public YAML::EventHandler {
     bool is_list = false;
     bool is_valid = true;
   };
+
+  // yaml-cpp takes the rest of the file for the text when the closing quote is missing.
+  [[nodiscard]] bool is_quote_closed(const YAML::Mark& mark) const {
+    const auto start = static_cast<std::size_t>(mark.pos);
+    if (mark.pos < 0 || start >= content_.size()) return true;
+    const char quote = content_[start];
+    if (quote != '"' && quote != '\'') return true;
+    for (std::size_t i = start + 1; i < content_.size(); ++i) {
+      if (quote == '"' && content_[i] == '\\') {
+        ++i;
+      } else if (content_[i] == quote) {
+        return true;
+      }
+    }
+    return false;
+  }
 
   [[nodiscard]] std::string joined() const {
     const Level& level = stack_.back();
@@ -139,6 +157,7 @@ class SettingsBuilder final : public YAML::EventHandler {
   }
 
   std::string path_;
+  std::string_view content_;
   ReadSettings& result_;
   std::vector<Level> stack_;
   std::size_t key_is_wrong_ = 0;
@@ -153,7 +172,7 @@ ReadSettings read_yaml(std::string_view path, const std::string& content) {
   try {
     std::istringstream input(content);
     YAML::Parser parser(input);
-    SettingsBuilder builder(path, result);
+    SettingsBuilder builder(path, content, result);
     parser.HandleNextDocument(builder);
     if (parser.HandleNextDocument(builder)) {
       result.faults.push_back(fmt::format("{}: more than one YAML document; write one, without `---`", path));

@@ -1,12 +1,14 @@
 // Prints Apache Kafka's own tables of properties, one tab-separated line each, for compare_config.py:
-//   broker  name  type  default  validator  importance  update mode  internal
-//   topic   name  type  default  validator  importance  comma-separated broker synonyms, in order  internal
+//   broker  name  type  default  validator  update mode  internal
+//   topic   name  type  default  validator  comma-separated broker synonyms, in order  internal
 //   alias   name  comma-separated names that a broker looks at for this property, in order
+//   listed topic  name  default; listed broker  name: in the order in which DescribeConfigs answers
 // A default of \N means that there is none (Java's null or "required").
-import java.lang.reflect.Method;
 import java.util.*;
+import org.apache.kafka.common.config.AbstractConfig;
 import org.apache.kafka.common.config.ConfigDef;
 import org.apache.kafka.server.config.AbstractKafkaConfig;
+import org.apache.kafka.server.config.DynamicBrokerConfig;
 import org.apache.kafka.storage.internals.log.LogConfig;
 
 public class ConfigDump {
@@ -18,25 +20,14 @@ public class ConfigDump {
         return key.validator == null ? "" : key.validator.toString().replace("\t", " ").replace("\n", " ");
     }
     public static void main(String[] args) throws Exception {
-        Map<String, String> modes = new HashMap<>();
-        Class<?> dynamic = Class.forName("org.apache.kafka.server.config.DynamicBrokerConfig");
-        Method method = null;
-        for (Method m : dynamic.getMethods()) if (m.getName().equals("dynamicConfigUpdateModes")) method = m;
-        Object result = method.invoke(null);
-        for (Map.Entry<?, ?> e : ((Map<?, ?>) result).entrySet()) modes.put((String) e.getKey(), (String) e.getValue());
-        Method synonyms = null;
-        for (Method m : dynamic.getMethods()) if (m.getName().equals("brokerConfigSynonyms")) synonyms = m;
+        Map<String, String> modes = DynamicBrokerConfig.dynamicConfigUpdateModes();
 
         ConfigDef broker = AbstractKafkaConfig.CONFIG_DEF;
         for (String name : broker.names()) {
             ConfigDef.ConfigKey key = broker.configKeys().get(name);
             System.out.println(String.join("\t", "broker", name, key.type.toString(), text(key), validator(key),
-                key.importance.toString(), modes.getOrDefault(name, "read-only"), Boolean.toString(key.internalConfig)));
-            Object list = synonyms.invoke(null, name, false);
-            List<String> names = new ArrayList<>();
-            if (list instanceof scala.collection.Iterable)
-                for (scala.collection.Iterator<?> i = ((scala.collection.Iterable<?>) list).iterator(); i.hasNext(); ) names.add((String) i.next());
-            else for (Object o : (Collection<?>) list) names.add((String) o);
+                modes.getOrDefault(name, "read-only"), Boolean.toString(key.internalConfig)));
+            List<String> names = DynamicBrokerConfig.brokerConfigSynonyms(name, false);
             if (names.size() > 1) System.out.println("alias\t" + name + "\t" + String.join(",", names));
         }
         LogConfig unused = new LogConfig(new HashMap<>());
@@ -49,7 +40,14 @@ public class ConfigDump {
             var map = org.apache.kafka.server.config.ServerTopicConfigSynonyms.ALL_TOPIC_CONFIG_SYNONYMS;
             if (map.containsKey(name)) for (var s : map.get(name)) names.add(s.name());
             System.out.println(String.join("\t", "topic", name, key.type.toString(), text(key), validator(key),
-                key.importance.toString(), String.join(",", names), Boolean.toString(key.internalConfig)));
+                String.join(",", names), Boolean.toString(key.internalConfig)));
         }
+        for (Map.Entry<String, ?> e : unused.nonInternalValues().entrySet()) {
+            String value = e.getValue() == null ? "\\N" : ConfigDef.convertToString(e.getValue(), topic.configKeys().get(e.getKey()).type);
+            System.out.println("listed topic\t" + e.getKey() + "\t" + value);
+        }
+        Map<String, String> required = Map.of("process.roles", "broker", "node.id", "1", "controller.listener.names", "C");
+        for (String name : new AbstractConfig(broker, required, false).nonInternalValues().keySet())
+            System.out.println("listed broker\t" + name);
     }
 }

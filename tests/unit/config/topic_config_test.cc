@@ -1,0 +1,111 @@
+#include "config/topic_config.h"
+
+#include <catch2/catch.hpp>
+
+namespace kurier::config {
+namespace {
+
+std::string error_of(const std::map<std::string, std::string>& overrides) {
+  const auto topic = parse_topic_config(NodeConfig(), overrides);
+  return topic ? "no error" : topic.error().context;
+}
+
+const ConfigEntry& entry(const std::vector<ConfigEntry>& entries, std::string_view name) {
+  for (const ConfigEntry& one : entries) {
+    if (one.name == name) return one;
+  }
+  FAIL("no entry " << name);
+  return entries.front();
+}
+
+TEST_CASE("the defaults of a topic are those of the struct") {
+  const auto topic = parse_topic_config(NodeConfig(), {});
+  REQUIRE(topic);
+  CHECK(*topic == TopicConfig());
+}
+
+TEST_CASE("a topic inherits from the broker, and overrides it") {
+  NodeConfig node;
+  node.originals = {{"log.retention.hours", "1"}, {"log.segment.bytes", "2000000"}, {"log.roll.ms", "5"}};
+  const auto topic = parse_topic_config(node, {{"segment.bytes", "3000000"}, {"cleanup.policy", "compact, delete"}});
+  REQUIRE(topic);
+  CHECK(topic->retention == Milliseconds(3'600'000));
+  CHECK(topic->segment_bytes == 3'000'000);
+  CHECK(topic->segment_age_max == Milliseconds(5));
+  CHECK(topic->compact);
+  CHECK(topic->delete_old);
+}
+
+TEST_CASE("the sentences are Kafka's") {
+  CHECK(error_of({{"foo", "1"}}) == "Unknown topic config name: foo");
+  CHECK(error_of({{"retention.ms", "x"}}) ==
+        "Invalid value x for configuration retention.ms: Not a number of type LONG");
+  CHECK(error_of({{"retention.ms", "-2"}}) ==
+        "Invalid value -2 for configuration retention.ms: Value must be at least -1");
+  CHECK(error_of({{"min.cleanable.dirty.ratio", "2"}}) ==
+        "Invalid value 2.0 for configuration min.cleanable.dirty.ratio: Value must be no more than 1");
+  CHECK(error_of({{"compression.gzip.level", "0"}}) ==
+        "Invalid value 0 for configuration compression.gzip.level: Value must be between 1 and 9 or equal to -1");
+  CHECK(error_of({{"cleanup.policy", "x"}}) ==
+        "Invalid value x for configuration cleanup.policy: String must be one of: compact, delete");
+  CHECK(error_of({{"cleanup.policy", "delete,delete"}}) ==
+        "Configuration 'cleanup.policy' values must not be duplicated.");
+  CHECK(error_of({{"preallocate", "x"}}) ==
+        "Invalid value x for configuration preallocate: Expected value to be either true or false");
+  CHECK(error_of({{"leader.replication.throttled.replicas", "x"}}) ==
+        "Invalid value [x] for configuration leader.replication.throttled.replicas: "
+        "leader.replication.throttled.replicas must be the literal '*' or a list of replicas in the following format: "
+        "[partitionId]:[brokerId],[partitionId]:[brokerId],...");
+  CHECK(error_of({{"min.compaction.lag.ms", "5"}, {"max.compaction.lag.ms", "2"}}) ==
+        "conflict topic config setting min.compaction.lag.ms (5) > max.compaction.lag.ms (2)");
+  CHECK_THAT(error_of({{"remote.storage.enable", "true"}}), Catch::StartsWith("Tiered Storage functionality"));
+}
+
+TEST_CASE("a topic's listing: order, sources and synonyms") {
+  const auto loaded = load_config({});
+  REQUIRE(loaded);
+  const auto listed = describe_topic(loaded->node, {}, {{"retention.bytes", "7"}});
+  REQUIRE(listed.size() == 37);
+  CHECK(listed.front().name == "compression.type");
+  CHECK(listed.back().name == "segment.index.bytes");
+  // log.retention.hours is set, but Kafka shows it only under its own name.
+  CHECK(entry(listed, "retention.ms").synonyms.empty());
+  CHECK(entry(listed, "retention.ms").value == "604800000");
+  CHECK(entry(listed, "retention.ms").source == Source::kDefault);
+  CHECK(entry(listed, "segment.bytes").source == Source::kStaticBroker);
+  CHECK(entry(listed, "segment.bytes").synonyms.size() == 2);
+  CHECK(entry(listed, "retention.bytes").source == Source::kDynamicTopic);
+  CHECK(entry(listed, "retention.bytes").value == "7");
+  REQUIRE(entry(listed, "retention.bytes").synonyms.size() == 2);
+  CHECK(entry(listed, "retention.bytes").synonyms[1].name == "log.retention.bytes");
+}
+
+TEST_CASE("a broker's listing hides secrets and what is internal") {
+  const auto loaded = load_config({.path = "", .content = "", .settings = {"ssl.key.password=secret"}});
+  REQUIRE(loaded);
+  const DynamicBrokerConfigs dynamic{{{"log.segment.bytes", "2000000"}}, {{"log.segment.bytes", "3000000"}}};
+  const auto listed = describe_broker(loaded->node, dynamic);
+  CHECK(!entry(listed, "ssl.key.password").value);
+  CHECK(entry(listed, "ssl.key.password").is_sensitive);
+  CHECK(entry(listed, "node.id").read_only);
+  CHECK(entry(listed, "log.segment.bytes").value == "2000000");
+  CHECK(entry(listed, "log.segment.bytes").synonyms.size() == 4);
+  CHECK(entry(listed, "log.segment.bytes").source == Source::kDynamicBroker);
+  for (const ConfigEntry& one : listed) CHECK(one.name != "unstable.api.versions.enable");
+  const auto cluster = describe_cluster_default(loaded->node, dynamic);
+  REQUIRE(cluster.size() == 1);
+  CHECK(cluster[0].value == "3000000");
+}
+
+TEST_CASE("doubles are written as Java writes them") {
+  const auto text = [](const char* value) { return parse_value("x", Type::kDouble, "", value)->text; };
+  CHECK(text("1") == "1.0");
+  CHECK(text("0.50") == "0.5");
+  CHECK(text("1e7") == "1.0E7");
+  CHECK(text("1000000") == "1000000.0");
+  CHECK(text("0.0001") == "1.0E-4");
+  CHECK(text("1.7976931348623157E308") == "1.7976931348623157E308");
+}
+
+}  // namespace
+}  // namespace kurier::config

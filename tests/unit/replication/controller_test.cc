@@ -1,0 +1,311 @@
+// The controller's decisions, the image that its records make, and both behind a metadata log on a simulated disk.
+#include <catch2/catch.hpp>
+
+#include <deque>
+
+#include "replication/controller/local_controller.h"
+#include "replication/raft/format.h"
+#include "tests/simulation/simulated_file_system.h"
+
+using namespace kurier;
+using namespace kurier::replication;
+using protocol::CreateTopicsRequest;
+using protocol::ErrorCode;
+
+namespace {
+
+struct FixedClock final : Clock {
+  [[nodiscard]] MonotonicTime monotonic() const override { return MonotonicTime{}; }
+  [[nodiscard]] Timestamp wall() const override { return Timestamp(1'700'000'000'000); }
+};
+
+// Runs everything on the calling thread, in order.
+struct Queue final : Executor, WorkPool {
+  void post(Callback callback) override { callbacks.push_back(std::move(callback)); }
+  void run(Callback work) override { callbacks.push_back(std::move(work)); }
+  void drain() {
+    while (!callbacks.empty()) {
+      Callback next = std::move(callbacks.front());
+      callbacks.pop_front();
+      next();
+    }
+  }
+  std::deque<Callback> callbacks;
+};
+
+struct Node {
+  explicit Node(FileSystem& file_system, std::uint64_t seed = 1) : files(file_system), random(seed) {}
+
+  Result<void> start() {
+    TRY_ASSIGN(const auto formatted,
+               format_standalone(files, {"MkU3OEVBNTcwNTJENDM2Qg", BrokerId(1), {"/data"}, "/data", {{"CONTROLLER", "localhost", 9093}}},
+                                 random, clock.wall()));
+    LocalControllerOptions options;
+    options.log.log_directory = "/data";
+    options.log.self = {BrokerId(1), formatted.front().directory_id, {{"CONTROLLER", "localhost", 9093}}, 0, 1};
+    options.incarnation_id = Uuid::generate(random);
+    options.broker.id = BrokerId(1);
+    options.broker.incarnation_id = Uuid::generate(random);
+    options.broker.log_dirs = {formatted.front().directory_id};
+    TRY_ASSIGN(controller, LocalController::start({files, clock, random, queue, queue,
+                                                   [this](ImagePointer image, const MetadataDelta::Changes&) {
+                                                     published = std::move(image);
+                                                   },
+                                                   {}},
+                                                  std::move(options)));
+    controller->unfence([] {});
+    queue.drain();
+    return {};
+  }
+
+  protocol::CreateTopicsResponse create(std::vector<CreateTopicsRequest::CreatableTopic> topics, bool validate_only = false) {
+    CreateTopicsRequest request;
+    request.topics = std::move(topics);
+    request.validate_only = validate_only;
+    std::optional<protocol::CreateTopicsResponse> response;
+    controller->create_topics(std::move(request), [&](protocol::CreateTopicsResponse r) { response = std::move(r); });
+    queue.drain();
+    REQUIRE(response);
+    return *response;
+  }
+
+  FileSystem& files;
+  FixedClock clock;
+  SeededRandom random;
+  Queue queue;
+  ImagePointer published;
+  std::unique_ptr<LocalController> controller;
+};
+
+CreateTopicsRequest::CreatableTopic topic_of(std::string name, std::int32_t partitions = -1, std::int16_t replicas = -1) {
+  CreateTopicsRequest::CreatableTopic topic;
+  topic.name = std::move(name);
+  topic.num_partitions = partitions;
+  topic.replication_factor = replicas;
+  return topic;
+}
+
+MetadataImage replayed(const MetadataImage& image) {
+  MetadataDelta delta{MetadataImage{}};
+  for (const MetadataRecord& record : to_records(image)) {
+    const auto decoded = decode_record(encode_record(record, image.record_versions()));
+    REQUIRE(decoded);
+    REQUIRE(delta.replay(*decoded));
+  }
+  return delta.take();
+}
+
+}  // namespace
+
+TEST_CASE("a first start writes what Apache Kafka's first start writes") {
+  simulation::SimulatedFileSystem files(1);
+  Node node(files);
+  const auto started = node.start();
+  INFO((started ? std::string() : started.error().context));
+  REQUIRE(started);
+  const MetadataImage& image = *node.published;
+  CHECK(image.feature("metadata.version") == 33);
+  CHECK(image.features().size() == 6);
+  CHECK(image.configs(ConfigResourceType::kBroker, "") == ConfigMap{{"min.insync.replicas", "1"}});
+  REQUIRE(image.broker(BrokerId(1)) != nullptr);
+  CHECK_FALSE(image.broker(BrokerId(1))->fenced);
+  // Leader change, KRaft version, voters; 9 bootstrap records; the controller; then the broker.
+  CHECK(node.controller->broker_epoch() == BrokerEpoch(13));
+  CHECK(node.controller->quorum().epoch == LeaderEpoch(1));
+  CHECK(node.controller->quorum().high_watermark == Offset(16));
+  CHECK(replayed(image) == image);
+}
+
+TEST_CASE("topics are validated as Kafka does") {
+  simulation::SimulatedFileSystem files(2);
+  Node node(files);
+  REQUIRE(node.start());
+  auto with_both = topic_of("manual", 1);
+  with_both.assignments.resize(1);
+  with_both.assignments[0].broker_ids = {BrokerId(1)};
+  auto unknown_broker = topic_of("elsewhere");
+  unknown_broker.assignments.resize(1);
+  unknown_broker.assignments[0].broker_ids = {BrokerId(9)};
+  auto null_config = topic_of("null-config");
+  null_config.configs.resize(1);
+  null_config.configs[0].name = "retention.ms";
+  null_config.configs[0].value = std::nullopt;
+  const auto response = node.create({topic_of("a.b", 2, 1), topic_of("a_b"), topic_of("a b"), topic_of(""), topic_of("zero", 0),
+                                     topic_of("three", 1, 3), with_both, unknown_broker, null_config, topic_of("twice"),
+                                     topic_of("twice")});
+  std::vector<ErrorCode> codes;
+  for (const auto& result : response.topics) codes.push_back(result.error_code);
+  CHECK(codes == std::vector<ErrorCode>{ErrorCode::kNone, ErrorCode::kInvalidTopicException, ErrorCode::kInvalidTopicException,
+                                        ErrorCode::kInvalidTopicException, ErrorCode::kInvalidPartitions,
+                                        ErrorCode::kInvalidReplicationFactor, ErrorCode::kInvalidRequest,
+                                        ErrorCode::kInvalidReplicaAssignment, ErrorCode::kInvalidConfig,
+                                        ErrorCode::kInvalidRequest});
+  CHECK(response.topics[0].num_partitions == 2);
+  CHECK(response.topics[1].error_message == "Topic 'a_b' collides with existing topic: a.b");
+  const TopicPointer topic = node.published->topic(std::string("a.b"));
+  REQUIRE(topic);
+  CHECK(topic->id == response.topics[0].topic_id);
+  CHECK(topic->partitions.at(PartitionIndex(1)).leader == BrokerId(1));
+  CHECK(node.create({topic_of("a.b")}).topics[0].error_code == ErrorCode::kTopicAlreadyExists);
+  CHECK(node.create({topic_of("only-asked")}, true).topics[0].error_code == ErrorCode::kNone);
+  CHECK_FALSE(node.published->topic(std::string("only-asked")));
+}
+
+TEST_CASE("topics grow, are deleted by id, and their ids and configurations survive a restart") {
+  simulation::SimulatedFileSystem files(3);
+  TopicId kept;
+  {
+    Node node(files);
+    REQUIRE(node.start());
+    auto configured = topic_of("kept", 1);
+    configured.configs.resize(1);
+    configured.configs[0].name = "retention.ms";
+    configured.configs[0].value = "1000";
+    const auto response = node.create({configured, topic_of("gone")});
+    kept = response.topics[0].topic_id;
+    protocol::CreatePartitionsRequest grow;
+    grow.topics.resize(2);
+    grow.topics[0].name = "kept";
+    grow.topics[0].count = 3;
+    grow.topics[0].assignments = std::nullopt;
+    grow.topics[1].name = "gone";
+    grow.topics[1].count = 1;
+    grow.topics[1].assignments = std::nullopt;
+    std::vector<ErrorCode> codes;
+    node.controller->create_partitions(grow, [&](auto answer) {
+      for (const auto& result : answer.results) codes.push_back(result.error_code);
+    });
+    protocol::DeleteTopicsRequest remove;
+    remove.topics.resize(2);
+    remove.topics[0].name = std::nullopt;
+    remove.topics[0].topic_id = response.topics[1].topic_id;
+    remove.topics[1].name = "unknown";
+    node.controller->delete_topics(remove, [&](auto answer) {
+      for (const auto& result : answer.responses) codes.push_back(result.error_code);
+    });
+    protocol::AllocateProducerIdsRequest ids;
+    ids.broker_id = BrokerId(1);
+    ids.broker_epoch = node.controller->broker_epoch();
+    std::vector<std::int64_t> starts;
+    for (int i = 0; i < 2; ++i) {
+      node.controller->allocate_producer_ids(ids, [&](auto answer) { starts.push_back(answer.producer_id_start.value()); });
+    }
+    node.queue.drain();
+    CHECK(codes == std::vector<ErrorCode>{ErrorCode::kNone, ErrorCode::kInvalidPartitions, ErrorCode::kNone,
+                                          ErrorCode::kUnknownTopicOrPartition});
+    CHECK(starts == std::vector<std::int64_t>{0, 1000});
+    CHECK(replayed(*node.published) == *node.published);
+  }  // as after kill -9: nothing was closed
+  Node node(files, 2);
+  const auto started = node.start();
+  INFO((started ? std::string() : started.error().context));
+  REQUIRE(started);
+  const TopicPointer topic = node.published->topic(kept);
+  REQUIRE(topic);
+  CHECK(topic->name == "kept");
+  CHECK(topic->partitions.size() == 3);
+  CHECK_FALSE(node.published->topic(std::string("gone")));
+  CHECK(node.published->configs(ConfigResourceType::kTopic, "kept") == ConfigMap{{"retention.ms", "1000"}});
+  CHECK(node.published->next_producer_id() == ProducerId(2000));
+  CHECK(node.controller->quorum().epoch == LeaderEpoch(2));
+  // The new incarnation leads again, in a new leader epoch.
+  const PartitionImage& partition = topic->partitions.at(PartitionIndex(0));
+  CHECK(partition.leader == BrokerId(1));
+  CHECK(partition.isr == std::vector<BrokerId>{BrokerId(1)});
+  CHECK(partition.leader_epoch == LeaderEpoch(2));
+  CHECK(node.published->broker(BrokerId(1))->broker_epoch == node.controller->broker_epoch());
+}
+
+TEST_CASE("a controlled shutdown leaves no leader, and the next start elects it again") {
+  simulation::SimulatedFileSystem files(4);
+  {
+    Node node(files);
+    REQUIRE(node.start());
+    node.create({topic_of("t")});
+    bool done = false;
+    node.controller->shut_down_broker([&] { done = true; });
+    node.queue.drain();
+    CHECK(done);
+    const auto& partition = node.published->topic(std::string("t"))->partitions.at(PartitionIndex(0));
+    CHECK(partition.leader == BrokerId(-1));
+    CHECK(partition.isr.empty());
+    CHECK(partition.eligible_leader_replicas == std::vector<BrokerId>{BrokerId(1)});
+    CHECK(node.published->broker(BrokerId(1))->fenced);
+    REQUIRE(node.controller->close());
+  }
+  Node node(files, 2);
+  REQUIRE(node.start());
+  const auto& partition = node.published->topic(std::string("t"))->partitions.at(PartitionIndex(0));
+  CHECK(partition.leader == BrokerId(1));
+  CHECK_FALSE(partition.eligible_leader_replicas);
+}
+
+TEST_CASE("what comes from the future stops the start") {
+  protocol::FeatureLevelRecord level;
+  level.name = "metadata.version";
+  level.feature_level = 34;
+  MetadataDelta delta{MetadataImage{}};
+  const auto replay = delta.replay(level);
+  REQUIRE_FALSE(replay);
+  CHECK(replay.error().failure == Failure::kUnsupported);
+  const Bytes unknown_type{std::byte{1}, std::byte{99}, std::byte{0}, std::byte{0}};
+  CHECK(decode_record(unknown_type).error().failure == Failure::kUnsupported);
+  const Bytes unknown_version{std::byte{1}, std::byte{2}, std::byte{7}, std::byte{0}};
+  CHECK(decode_record(unknown_version).error().failure == Failure::kUnsupported);
+}
+
+TEST_CASE("a metadata transaction that is aborted leaves no trace") {
+  MetadataDelta delta{MetadataImage{}};
+  protocol::TopicRecord topic;
+  topic.name = "before";
+  topic.topic_id = Uuid{1, 1};
+  REQUIRE(delta.replay(topic));
+  const MetadataImage before = delta.image();
+  REQUIRE(delta.replay(protocol::BeginTransactionRecord{}));
+  protocol::PartitionRecord partition;
+  partition.topic_id = Uuid{1, 1};
+  partition.partition_id = PartitionIndex(0);
+  REQUIRE(delta.replay(partition));
+  CHECK_FALSE(delta.image() == before);
+  REQUIRE(delta.replay(protocol::AbortTransactionRecord{}));
+  CHECK(delta.image() == before);
+}
+
+TEST_CASE("quorum-state is Apache Kafka's") {
+  QuorumState state{BrokerId(1), LeaderEpoch(7), BrokerId(-1), {}};
+  CHECK(to_json(state) ==
+        R"({"leaderId":1,"leaderEpoch":7,"votedId":-1,"votedDirectoryId":"AAAAAAAAAAAAAAAAAAAAAA","data_version":1})");
+  CHECK(parse_quorum_state(to_json(state)) == state);
+  CHECK(parse_quorum_state(R"({"clusterId":"","leaderId":3,"leaderEpoch":4,"votedId":-1,"appliedOffset":0,)"
+                           R"("currentVoters":[{"voterId":1}],"data_version":0})") ==
+        QuorumState{BrokerId(3), LeaderEpoch(4), BrokerId(-1), {}});
+  CHECK(parse_quorum_state(R"({"data_version":2})").error().failure == Failure::kUnsupported);
+  CHECK_FALSE(parse_quorum_state("{}"));
+}
+
+TEST_CASE("a snapshot is read as it was written, and not at all when it is cut") {
+  simulation::SimulatedFileSystem files(5);
+  REQUIRE(files.make_directories("/m"));
+  const SnapshotId id{Offset(77), LeaderEpoch(3)};
+  CHECK(snapshot_file_name(id) == "00000000000000000077-0000000003.checkpoint");
+  CHECK(parse_snapshot_file_name(snapshot_file_name(id)) == id);
+  CHECK_FALSE(parse_snapshot_file_name("00000000000000000077-0000000003.checkpoint.part"));
+  const std::vector<Bytes> values{to_bytes("one"), to_bytes("two")};
+  const SnapshotContent content{Timestamp(5), 1, {{BrokerId(1), Uuid{3, 4}, {{"C", "h", 1}}, 0, 1}}};
+  REQUIRE(write_snapshot(files, "/m", id, content, values, Timestamp(9)));
+  std::vector<Bytes> read;
+  const std::string path = "/m/" + snapshot_file_name(id);
+  const auto visit = [&](const RaftRecord& record) -> Result<void> {
+    read.push_back(to_bytes(record.value));
+    return {};
+  };
+  const auto back = read_snapshot(files, path, visit);
+  REQUIRE(back);
+  CHECK(back->voters == content.voters);
+  CHECK(back->last_contained == Timestamp(5));
+  CHECK(read == values);
+  auto file = files.open(path, OpenMode::kReadWrite);
+  REQUIRE(file);
+  REQUIRE((*file)->truncate(*(*file)->size_bytes() - 1));
+  CHECK(read_snapshot(files, path, visit).error().failure == Failure::kCorrupt);
+}

@@ -154,6 +154,21 @@ void Partition::start_flush() {
   });
 }
 
+void Partition::flush_sealed() {
+  if (log_->active_base_offset() > log_->recovery_point()) start_flush();
+}
+
+void Partition::lead(replication::PartitionLeaderState leadership) {
+  perform(leader_.resign());
+  leader_ = replication::PartitionLeader(std::move(leadership), position_of(*log_), ports_.clock.monotonic());
+  log_->high_watermark_is(leader_.high_watermark());
+}
+
+void Partition::set_config(config::TopicConfig config, const storage::LogConfig& log_config) {
+  config_ = std::move(config);
+  log_->set_config(log_config);
+}
+
 void Partition::resign() {
   offline_ = true;
   if (deadline_timer_ != 0) ports_.timers.cancel(std::exchange(deadline_timer_, 0));

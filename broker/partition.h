@@ -46,6 +46,11 @@ class Partition final : public std::enable_shared_from_this<Partition> {
   void forget(replication::WaiterId waiter);
 
   void flush_if_due();
+  // What lies before the active segment will not change any more: it is made durable, so that a restart need not check it.
+  void flush_sealed();
+  // A new leader epoch: whoever waits for the old one is sent away.
+  void lead(replication::PartitionLeaderState leadership);
+  void set_config(config::TopicConfig config, const storage::LogConfig& log_config);
   // No more requests: everybody who waits is answered NOT_LEADER_OR_FOLLOWER.
   void resign();
 

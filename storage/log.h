@@ -116,6 +116,8 @@ class Log {
   [[nodiscard]] const std::string& directory() const { return directory_; }
   [[nodiscard]] std::uint64_t size_bytes() const;
   [[nodiscard]] std::size_t segment_count() const { return segments_.size(); }
+  [[nodiscard]] Offset first_segment_base_offset() const { return segments_.front()->base_offset(); }
+  [[nodiscard]] Offset active_base_offset() const { return segments_.back()->base_offset(); }
 
  private:
   Log(FileSystem& files, LogOptions options);

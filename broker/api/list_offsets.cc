@@ -78,6 +78,7 @@ Task<net::Reply> list_offsets(Broker& broker, Call call) {
       partition_response.error_code = check_leader_epoch(*partition, partition_request.current_leader_epoch);
       if (partition_response.error_code == ErrorCode::kNone) {
         answer(*partition, partition_request, request->isolation_level, partition_response);
+        if (call.request.version < 4) partition_response.leader_epoch = LeaderEpoch(-1);
       }
     }
   }

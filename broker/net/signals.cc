@@ -8,13 +8,26 @@
 
 namespace kurier::net {
 
-void watch_stop_signals(Reactor& reactor, std::move_only_function<void(int signal_number)> stop) {
+namespace {
+
+sigset_t stop_signals() {
+  sigset_t signals;
+  sigemptyset(&signals);
+  sigaddset(&signals, SIGTERM);
+  sigaddset(&signals, SIGINT);
+  return signals;
+}
+
+}  // namespace
+
+void block_stop_signals() {
   std::signal(SIGPIPE, SIG_IGN);
-  sigset_t watched;
-  sigemptyset(&watched);
-  sigaddset(&watched, SIGTERM);
-  sigaddset(&watched, SIGINT);
+  const sigset_t watched = stop_signals();
   pthread_sigmask(SIG_BLOCK, &watched, nullptr);
+}
+
+void watch_stop_signals(Reactor& reactor, std::move_only_function<void(int signal_number)> stop) {
+  const sigset_t watched = stop_signals();
   std::thread([&reactor, watched, stop = std::move(stop)]() mutable {
     int number = 0;
     if (sigwait(&watched, &number) != 0) return;

@@ -8,7 +8,9 @@
 
 namespace kurier::net {
 
-// Called once, before other threads are started: they inherit the blocked signals.
+// Called first, before other threads are started: they inherit the blocked signals.
+void block_stop_signals();
+// Called once, after block_stop_signals.
 void watch_stop_signals(Reactor& reactor, std::move_only_function<void(int signal_number)> stop);
 
 }  // namespace kurier::net

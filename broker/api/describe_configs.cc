@@ -1,0 +1,94 @@
+#include <algorithm>
+
+#include "broker/api/handlers.h"
+#include "config/topic_config.h"
+#include "protocol/messages/describe_configs_request.h"
+#include "protocol/messages/describe_configs_response.h"
+
+namespace kurier::broker::api {
+namespace {
+
+using protocol::DescribeConfigsRequest;
+using protocol::DescribeConfigsResponse;
+using protocol::ErrorCode;
+using replication::ConfigResourceType;
+using Outcome = DescribeConfigsResponse::DescribeConfigsResult;
+
+void list(const std::vector<config::ConfigEntry>& entries, const DescribeConfigsRequest& request,
+          const DescribeConfigsRequest::DescribeConfigsResource& resource, Outcome& result) {
+  for (const config::ConfigEntry& entry : entries) {
+    // No list of keys, or an empty one, means all of them.
+    const auto& keys = resource.configuration_keys;
+    if (keys && !keys->empty() && std::ranges::find(*keys, entry.name) == keys->end()) continue;
+    auto& out = result.configs.emplace_back();
+    out.name = entry.name;
+    out.value = entry.value;
+    out.read_only = entry.read_only;
+    out.config_source = static_cast<std::int8_t>(entry.source);
+    out.is_sensitive = entry.is_sensitive;
+    out.config_type = static_cast<std::int8_t>(entry.type);
+    if (request.include_documentation) out.documentation = entry.documentation;
+    if (!request.include_synonyms) continue;
+    for (const config::ConfigSynonym& synonym : entry.synonyms) {
+      out.synonyms.push_back({.name = synonym.name, .value = synonym.value, .source = static_cast<std::int8_t>(synonym.source)});
+    }
+  }
+}
+
+config::DynamicBrokerConfigs dynamic_configs(const Broker& broker) {
+  const auto& image = *broker.image();
+  return {image.configs(ConfigResourceType::kBroker, std::to_string(broker.config().node_id.value())),
+          image.configs(ConfigResourceType::kBroker, "")};
+}
+
+void fail_with(Outcome& result, ErrorCode error, std::string message) {
+  result.error_code = error;
+  result.error_message = std::move(message);
+}
+
+void describe(const Broker& broker, const DescribeConfigsRequest& request,
+              const DescribeConfigsRequest::DescribeConfigsResource& resource, Outcome& result) {
+  const auto& image = *broker.image();
+  switch (static_cast<ConfigResourceType>(resource.resource_type)) {
+    case ConfigResourceType::kTopic: {
+      if (auto why = replication::invalid_topic_name(resource.resource_name)) {
+        return fail_with(result, ErrorCode::kInvalidTopicException, std::move(*why));
+      }
+      if (image.topic(resource.resource_name) == nullptr) return fail_with(result, ErrorCode::kUnknownTopicOrPartition, "This server does not host this topic-partition.");
+      const auto& overrides = image.configs(ConfigResourceType::kTopic, resource.resource_name);
+      return list(config::describe_topic(broker.config(), dynamic_configs(broker), overrides), request, resource, result);
+    }
+    case ConfigResourceType::kBroker: {
+      if (resource.resource_name.empty()) {
+        return list(config::describe_cluster_default(broker.config(), dynamic_configs(broker)), request, resource, result);
+      }
+      if (resource.resource_name != std::to_string(broker.config().node_id.value())) {
+        return fail_with(result, ErrorCode::kInvalidRequest,
+                         "Unexpected broker id, expected " + std::to_string(broker.config().node_id.value()) +
+                             " or empty string, but received " + resource.resource_name);
+      }
+      return list(config::describe_broker(broker.config(), dynamic_configs(broker)), request, resource, result);
+    }
+    default:
+      return fail_with(result, ErrorCode::kInvalidRequest,
+                       "Unsupported resource type: " + std::to_string(resource.resource_type));
+  }
+}
+
+}  // namespace
+
+Task<net::Reply> describe_configs(Broker& broker, Call call) {
+  const auto request = parse_body<DescribeConfigsRequest>(call.request);
+  if (!request) co_return refuse(call, request.error());
+  DescribeConfigsResponse response;
+  for (const auto& resource : request->resources) {
+    Outcome& result = response.results.emplace_back();
+    result.resource_type = resource.resource_type;
+    result.resource_name = resource.resource_name;
+    result.error_message.reset();
+    describe(broker, *request, resource, result);
+  }
+  co_return respond(call, response);
+}
+
+}  // namespace kurier::broker::api

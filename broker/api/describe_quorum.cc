@@ -1,0 +1,52 @@
+#include "broker/api/handlers.h"
+#include "broker/cluster_control.h"
+#include "protocol/messages/describe_quorum_request.h"
+#include "protocol/messages/describe_quorum_response.h"
+
+namespace kurier::broker::api {
+
+using protocol::ErrorCode;
+
+Task<net::Reply> describe_quorum(Broker& broker, Call call) {
+  const auto request = parse_body<protocol::DescribeQuorumRequest>(call.request);
+  if (!request) co_return refuse(call, request.error());
+  const auto quorum = co_await broker.control().quorum();
+  const Timestamp now = broker.ports().clock.wall();
+  protocol::DescribeQuorumResponse response;
+  response.error_message.reset();
+  for (const auto& topic_request : request->topics) {
+    auto& topic = response.topics.emplace_back();
+    topic.topic_name = topic_request.topic_name;
+    for (const auto& partition_request : topic_request.partitions) {
+      auto& partition = topic.partitions.emplace_back();
+      partition.partition_index = partition_request.partition_index;
+      partition.error_message.reset();
+      if (topic_request.topic_name != "__cluster_metadata" || partition_request.partition_index.value() != 0) {
+        partition.error_code = ErrorCode::kUnknownTopicOrPartition;
+        continue;
+      }
+      partition.leader_id = quorum.leader;
+      partition.leader_epoch = quorum.epoch;
+      partition.high_watermark = quorum.high_watermark;
+      for (const replication::Voter& voter : quorum.voters) {
+        auto& state = partition.current_voters.emplace_back();
+        state.replica_id = voter.id;
+        if (call.request.version >= 2) state.replica_directory_id = voter.directory_id;
+        state.log_end_offset = quorum.log_end_offset;
+        state.last_fetch_timestamp = now;
+        state.last_caught_up_timestamp = now;
+      }
+    }
+  }
+  for (const replication::Voter& voter : quorum.voters) {
+    if (call.request.version < 2) break;
+    auto& node = response.nodes.emplace_back();
+    node.node_id = voter.id;
+    for (const replication::VoterEndpoint& endpoint : voter.endpoints) {
+      node.listeners.push_back({.name = endpoint.name, .host = endpoint.host, .port = endpoint.port});
+    }
+  }
+  co_return respond(call, response);
+}
+
+}  // namespace kurier::broker::api

@@ -1,0 +1,87 @@
+#include <algorithm>
+#include <set>
+
+#include "broker/api/handlers.h"
+#include "broker/api/topic_views.h"
+#include "protocol/messages/describe_topic_partitions_request.h"
+#include "protocol/messages/describe_topic_partitions_response.h"
+
+namespace kurier::broker::api {
+namespace {
+
+using protocol::DescribeTopicPartitionsRequest;
+using protocol::DescribeTopicPartitionsResponse;
+using protocol::ErrorCode;
+using Topic = DescribeTopicPartitionsResponse::DescribeTopicPartitionsResponseTopic;
+
+// Partitions from `first` on, at most `room`; the first one that did not fit.
+std::optional<PartitionIndex> describe(const replication::MetadataImage& image, const replication::TopicImage& topic,
+                                       PartitionIndex first, std::size_t room, Topic& out) {
+  out.topic_id = topic.id;
+  for (auto at = topic.partitions.lower_bound(first); at != topic.partitions.end(); ++at) {
+    if (room-- == 0) return at->first;
+    const auto& partition = at->second;
+    auto& entry = out.partitions.emplace_back();
+    entry.partition_index = at->first;
+    entry.error_code = partition.leader.value() < 0 ? ErrorCode::kLeaderNotAvailable : ErrorCode::kNone;
+    entry.leader_id = partition.leader;
+    entry.leader_epoch = partition.leader_epoch;
+    entry.replica_nodes = partition.replicas;
+    entry.isr_nodes = partition.isr;
+    entry.eligible_leader_replicas = partition.eligible_leader_replicas.value_or(std::vector<BrokerId>{});
+    entry.last_known_elr = partition.last_known_elr.value_or(std::vector<BrokerId>{});
+    entry.offline_replicas = offline_replicas(image, partition);
+  }
+  return std::nullopt;
+}
+
+}  // namespace
+
+Task<net::Reply> describe_topic_partitions(Broker& broker, Call call) {
+  const auto request = parse_body<DescribeTopicPartitionsRequest>(call.request);
+  if (!request) co_return refuse(call, request.error());
+  const auto image = broker.image();
+  std::set<std::string> names;
+  for (const auto& topic : request->topics) names.insert(topic.name);
+  const bool all = names.empty();
+  if (all) {
+    for (const auto& [name, id] : image->topic_ids()) names.insert(name);
+  }
+  PartitionIndex first(0);
+  if (request->cursor) {
+    // Topics are described by name; those before the cursor were in earlier answers.
+    names.erase(names.begin(), names.lower_bound(request->cursor->topic_name));
+    if (!names.empty() && *names.begin() == request->cursor->topic_name) first = request->cursor->partition_index;
+  }
+  // max.request.partition.size.limit bounds what a client may ask for.
+  auto room = static_cast<std::size_t>(std::max(1, std::min(request->response_partition_limit, broker.config().max_request_partition_size_limit)));
+  DescribeTopicPartitionsResponse response;
+  for (const std::string& name : names) {
+    if (room == 0) {
+      response.next_cursor = DescribeTopicPartitionsResponse::Cursor{};
+      response.next_cursor->topic_name = name;
+      break;
+    }
+    Topic& out = response.topics.emplace_back();
+    out.name = name;
+    out.is_internal = is_internal_topic(name);
+    out.topic_authorized_operations = kAllTopicOperations;
+    const auto topic = image->topic(name);
+    if (topic == nullptr) {
+      out.error_code = replication::invalid_topic_name(name) ? ErrorCode::kInvalidTopicException : ErrorCode::kUnknownTopicOrPartition;
+      continue;
+    }
+    const auto next = describe(*image, *topic, first, room, out);
+    first = PartitionIndex(0);
+    room -= out.partitions.size();
+    if (next) {
+      response.next_cursor = DescribeTopicPartitionsResponse::Cursor{};
+      response.next_cursor->topic_name = name;
+      response.next_cursor->partition_index = *next;
+      break;
+    }
+  }
+  co_return respond(call, response);
+}
+
+}  // namespace kurier::broker::api

@@ -1,0 +1,130 @@
+#include <set>
+
+#include "broker/api/handlers.h"
+#include "broker/api/topic_views.h"
+#include "broker/cluster_control.h"
+#include "protocol/messages/metadata_request.h"
+#include "protocol/messages/metadata_response.h"
+
+namespace kurier::broker::api {
+namespace {
+
+using protocol::ErrorCode;
+using protocol::MetadataRequest;
+using protocol::MetadataResponse;
+using Topic = MetadataResponse::MetadataResponseTopic;
+
+void describe(const replication::MetadataImage& image, const replication::TopicImage& topic, bool with_operations, Topic& out) {
+  out.name = topic.name;
+  out.topic_id = topic.id;
+  out.is_internal = is_internal_topic(topic.name);
+  if (with_operations) out.topic_authorized_operations = kAllTopicOperations;
+  for (const auto& [index, partition] : topic.partitions) {
+    auto& entry = out.partitions.emplace_back();
+    entry.partition_index = index;
+    entry.leader_id = partition.leader;
+    entry.leader_epoch = partition.leader_epoch;
+    entry.replica_nodes = partition.replicas;
+    entry.isr_nodes = partition.isr;
+    entry.offline_replicas = offline_replicas(image, partition);
+    if (partition.leader.value() < 0) entry.error_code = ErrorCode::kLeaderNotAvailable;
+  }
+}
+
+void unknown(ErrorCode error, std::optional<std::string> name, TopicId id, bool with_operations, Topic& out) {
+  out.error_code = error;
+  out.name = std::move(name);
+  out.topic_id = id;
+  if (out.name) out.is_internal = is_internal_topic(*out.name);
+  if (with_operations) out.topic_authorized_operations = kAllTopicOperations;
+}
+
+// auto.create.topics.enable: with the broker's defaults; the internal topics with their own.
+protocol::CreateTopicsRequest creation_of(const std::set<std::string>& names, const config::NodeConfig& config) {
+  protocol::CreateTopicsRequest request;
+  for (const std::string& name : names) {
+    auto& topic = request.topics.emplace_back();
+    topic.name = name;
+    topic.num_partitions = -1;
+    topic.replication_factor = -1;
+    const config::InternalTopic* internal = name == "__consumer_offsets"    ? &config.offsets.topic
+                                            : name == "__transaction_state" ? &config.transaction.topic
+                                            : name == "__share_group_state" ? &config.share_state_topic
+                                                                            : nullptr;
+    if (internal == nullptr) continue;
+    topic.num_partitions = internal->partitions;
+    topic.replication_factor = internal->replication_factor;
+    const auto set = [&](const char* key, std::string value) { topic.configs.push_back({.name = key, .value = std::move(value)}); };
+    set("cleanup.policy", name == "__share_group_state" ? "delete" : "compact");
+    set("compression.type", name == "__consumer_offsets" ? "producer" : "uncompressed");
+    set("segment.bytes", std::to_string(internal->segment_bytes));
+    if (name == "__share_group_state") set("retention.ms", "-1");
+    if (internal->min_insync_replicas > 0) set("min.insync.replicas", std::to_string(internal->min_insync_replicas));
+    if (name == "__transaction_state") set("unclean.leader.election.enable", "false");
+  }
+  return request;
+}
+
+}  // namespace
+
+Task<net::Reply> metadata(Broker& broker, Call call) {
+  const auto request = parse_body<MetadataRequest>(call.request);
+  if (!request) co_return refuse(call, request.error());
+  const std::int16_t version = call.request.version;
+  const bool all = !request->topics || (version == 0 && request->topics->empty());
+  std::map<std::string, ErrorCode> refused;  // topics that could not be created
+  if (!all && request->allow_auto_topic_creation && broker.config().auto_create_topics_enable) {
+    std::set<std::string> missing;
+    for (const auto& topic : *request->topics) {
+      if (topic.name && topic.topic_id.is_zero() && broker.image()->topic(*topic.name) == nullptr) missing.insert(*topic.name);
+    }
+    if (!missing.empty()) {
+      const auto created = co_await broker.control().create_topics(creation_of(missing, broker.config()));
+      for (const auto& result : created.topics) {
+        const bool there = result.error_code == ErrorCode::kNone || result.error_code == ErrorCode::kTopicAlreadyExists;
+        if (!there) refused[result.name] = result.error_code;
+      }
+    }
+  }
+  const auto image = broker.image();
+  MetadataResponse response;
+  for (const auto& [id, node] : image->brokers()) {
+    const auto address = address_of(node, call.connection.listener_name);
+    if (node.fenced || !address) continue;
+    auto& entry = response.brokers.emplace_back();
+    entry.node_id = id;
+    entry.host = address->host;
+    entry.port = address->port;
+    entry.rack = node.rack;
+  }
+  response.cluster_id = broker.cluster_id();
+  // KIP-590: any broker, since requests for the controller go through brokers.
+  response.controller_id = response.brokers.empty() ? BrokerId(-1) : response.brokers.front().node_id;
+  if (version >= 8 && version <= 10 && request->include_cluster_authorized_operations) {
+    response.cluster_authorized_operations = kAllClusterOperations;
+  }
+  const bool with_operations = version >= 8 && request->include_topic_authorized_operations;
+  if (all) {
+    for (const auto& [name, id] : image->topic_ids()) describe(*image, *image->topic(id), with_operations, response.topics.emplace_back());
+    co_return respond(call, response);
+  }
+  for (const auto& wanted : *request->topics) {
+    Topic& out = response.topics.emplace_back();
+    const bool by_id = !wanted.topic_id.is_zero();
+    const auto topic = by_id ? image->topic(wanted.topic_id) : wanted.name ? image->topic(*wanted.name) : nullptr;
+    if (topic) {
+      describe(*image, *topic, with_operations, out);
+    } else if (by_id) {
+      unknown(ErrorCode::kUnknownTopicId, version >= 12 ? std::nullopt : std::optional<std::string>(""), wanted.topic_id, false, out);
+    } else {
+      const std::string name = wanted.name.value_or("");
+      const auto why = refused.find(name);
+      ErrorCode error = why != refused.end() ? why->second : ErrorCode::kUnknownTopicOrPartition;
+      if (replication::invalid_topic_name(name)) error = ErrorCode::kInvalidTopicException;
+      unknown(error, name, kZeroUuid, with_operations, out);
+    }
+  }
+  co_return respond(call, response);
+}
+
+}  // namespace kurier::broker::api

@@ -1,0 +1,51 @@
+// CreateTopics, DeleteTopics, CreatePartitions: the controller decides; the answer comes when the metadata has.
+#include "broker/api/handlers.h"
+#include "broker/cluster_control.h"
+#include "protocol/messages/create_partitions_request.h"
+#include "protocol/messages/create_topics_request.h"
+#include "protocol/messages/delete_topics_request.h"
+
+namespace kurier::broker::api {
+
+using protocol::ErrorCode;
+
+Task<net::Reply> create_topics(Broker& broker, Call call) {
+  auto request = parse_body<protocol::CreateTopicsRequest>(call.request);
+  if (!request) co_return refuse(call, request.error());
+  auto response = co_await broker.control().create_topics(std::move(*request));
+  co_return respond(call, response);
+}
+
+Task<net::Reply> delete_topics(Broker& broker, Call call) {
+  auto request = parse_body<protocol::DeleteTopicsRequest>(call.request);
+  if (!request) co_return refuse(call, request.error());
+  // Before version 6 there are only names.
+  for (std::string& name : request->topic_names) request->topics.emplace_back().name = std::move(name);
+  request->topic_names.clear();
+  protocol::DeleteTopicsResponse response;
+  if (broker.config().delete_topic_enable) {
+    response = co_await broker.control().delete_topics(std::move(*request));
+  } else {
+    const ErrorCode disabled = call.request.version < 3 ? ErrorCode::kInvalidRequest : ErrorCode::kTopicDeletionDisabled;
+    for (auto& topic : request->topics) {
+      auto& result = response.responses.emplace_back();
+      result.name = topic.name;
+      result.topic_id = topic.topic_id;
+      result.error_code = disabled;
+    }
+  }
+  // A name that is not known can only be null from version 6 on.
+  for (auto& result : response.responses) {
+    if (call.request.version < 6 && !result.name) result.name = "";
+  }
+  co_return respond(call, response);
+}
+
+Task<net::Reply> create_partitions(Broker& broker, Call call) {
+  auto request = parse_body<protocol::CreatePartitionsRequest>(call.request);
+  if (!request) co_return refuse(call, request.error());
+  auto response = co_await broker.control().create_partitions(std::move(*request));
+  co_return respond(call, response);
+}
+
+}  // namespace kurier::broker::api

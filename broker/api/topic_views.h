@@ -1,0 +1,24 @@
+// What several handlers say about topics, brokers and permissions.
+#pragma once
+
+#include "broker/broker.h"
+
+namespace kurier::broker::api {
+
+struct Address {
+  std::string host;
+  std::int32_t port = 0;
+};
+// Where a broker is reached by clients of a listener; none if it does not have that listener.
+[[nodiscard]] std::optional<Address> address_of(const replication::BrokerImage& broker, const std::string& listener_name);
+
+[[nodiscard]] bool is_internal_topic(const std::string& name);
+
+// Without an authorizer everybody may do everything: a bit for each AclOperation that applies.
+inline constexpr std::int32_t kAllTopicOperations = 0b1101'1111'1000;
+inline constexpr std::int32_t kAllClusterOperations = 0b1'1111'1010'0000;
+
+// The partitions of a topic that have a replica on an offline broker show it.
+[[nodiscard]] std::vector<BrokerId> offline_replicas(const replication::MetadataImage& image, const replication::PartitionImage& partition);
+
+}  // namespace kurier::broker::api

@@ -25,7 +25,9 @@ std::vector<ConfigSynonym> synonyms_of(const NodeConfig& node, const DynamicBrok
   for (const std::string_view alias : broker_synonyms(name)) {
     add_if_set(synonyms, dynamic.of_this_broker, alias, is_sensitive, Source::kDynamicBroker);
     add_if_set(synonyms, dynamic.of_the_cluster, alias, is_sensitive, Source::kDynamicDefaultBroker);
-    add_if_set(synonyms, node.originals, alias, is_sensitive, Source::kStaticBroker);
+    const auto& written = node.originals_as_written.contains(std::string(alias)) ? node.originals_as_written
+                                                                                 : node.originals;
+    add_if_set(synonyms, written, alias, is_sensitive, Source::kStaticBroker);
     const Property* property = find_broker_property(alias);
     if (property != nullptr && property->default_text != nullptr) {
       const auto shown = is_sensitive ? std::nullopt : std::optional<std::string>(property->default_text);
@@ -35,6 +37,20 @@ std::vector<ConfigSynonym> synonyms_of(const NodeConfig& node, const DynamicBrok
   const auto first = std::ranges::find(synonyms, name, &ConfigSynonym::name);
   synonyms.erase(synonyms.begin(), first);
   return synonyms;
+}
+
+bool is_dynamic(const ConfigEntry& entry) {
+  if (entry.synonyms.empty()) return false;
+  const Source source = entry.synonyms.front().source;
+  return source == Source::kDynamicBroker || source == Source::kDynamicDefaultBroker;
+}
+
+// The value as Kafka prints it after parsing: lists without blanks, doubles in Java's notation.
+std::optional<std::string> normal_text(const ConfigSynonym& synonym) {
+  const Property* property = find_broker_property(synonym.name);
+  if (property == nullptr || !synonym.value) return synonym.value;
+  const auto value = parse_value(property->name, property->type, property->range, *synonym.value);
+  return value ? value->text : synonym.value;
 }
 
 ConfigEntry broker_entry(const NodeConfig& node, const DynamicBrokerConfigs& dynamic, const Property& property) {
@@ -47,8 +63,7 @@ ConfigEntry broker_entry(const NodeConfig& node, const DynamicBrokerConfigs& dyn
   entry.synonyms = synonyms_of(node, dynamic, property.name, entry.is_sensitive);
   if (!entry.synonyms.empty()) entry.source = entry.synonyms.front().source;
   if (entry.is_sensitive) return entry;
-  const bool is_own = !entry.synonyms.empty() && entry.source != Source::kDefault;
-  entry.value = is_own ? entry.synonyms.front().value : node.text(property.name);
+  entry.value = is_dynamic(entry) ? normal_text(entry.synonyms.front()) : node.text(property.name);
   return entry;
 }
 
@@ -80,6 +95,7 @@ std::vector<ConfigEntry> describe_broker(const NodeConfig& node, const DynamicBr
     entry.source = Source::kStaticBroker;
     entry.read_only = true;
     entry.is_sensitive = !is_ours(name);
+    entry.type = Type::kUnknown;
     if (const Property* property = find_broker_property(name)) {
       entry.type = property->type;
       entry.documentation = property->doc;
@@ -120,10 +136,8 @@ std::vector<ConfigEntry> describe_topic(const NodeConfig& node, const DynamicBro
       if (property.default_text != nullptr) entry.value = property.default_text;
     } else {
       entry.synonyms = synonyms_of(node, dynamic, first, false);
-      const bool is_dynamic = !entry.synonyms.empty() && (entry.synonyms.front().source == Source::kDynamicBroker ||
-                                                          entry.synonyms.front().source == Source::kDynamicDefaultBroker);
-      if (is_dynamic) {
-        entry.value = entry.synonyms.front().value;
+      if (is_dynamic(entry)) {
+        entry.value = normal_text(entry.synonyms.front());
       } else if (property.broker_synonyms.contains(',')) {
         if (const auto number = node.number(first)) entry.value = std::to_string(*number);
       } else {

@@ -47,7 +47,8 @@ void adapt_stock(std::vector<Setting>& settings, const std::vector<Setting>& arg
     const auto listener = parse_listener(text);
     if (!listener || !names.contains("," + listener->name + ",")) continue;
     const bool is_everywhere = listener->host.empty() || listener->host == "0.0.0.0";
-    const std::string host = is_everywhere ? "127.0.0.1" : is_ipv6(listener->host) ? "[" + listener->host + "]" : listener->host;
+    std::string host = is_everywhere ? "127.0.0.1" : listener->host;
+    if (is_ipv6(host)) host = "[" + host + "]";
     settings.push_back({"controller.quorum.bootstrap.servers", fmt::format("{}:{}", host, listener->port),
                         std::string(kStockPlace)});
     return;
@@ -135,7 +136,8 @@ void check_values(Loading& loading, const NodeConfig& node) {
   loading.require(number("replica.fetch.wait.max.ms") <= number("replica.socket.timeout.ms"),
                   "replica.socket.timeout.ms", "smaller than replica.fetch.wait.max.ms");
   loading.require(number("replica.fetch.wait.max.ms") <= number("replica.lag.time.max.ms"),
-                  "replica.fetch.wait.max.ms", "larger than replica.lag.time.max.ms, so the ISR would change all the time");
+                  "replica.fetch.wait.max.ms",
+                  "larger than replica.lag.time.max.ms, so the ISR would change all the time");
   const std::int64_t queued_bytes = number("queued.max.request.bytes");
   loading.require(queued_bytes <= 0 || queued_bytes >= number("socket.request.max.bytes"), "queued.max.request.bytes",
                   "smaller than socket.request.max.bytes, so the largest request could never be read");
@@ -150,7 +152,8 @@ void check_values(Loading& loading, const NodeConfig& node) {
   loading.require(local_ms == -2 || retention_ms == -1 || (local_ms != -1 && local_ms <= retention_ms),
                   "log.local.retention.ms", "longer than log.retention.ms");
   if (number("broker.heartbeat.interval.ms") * 2 > number("broker.session.timeout.ms")) {
-    loading.notices.push_back("broker.heartbeat.interval.ms is more than half of broker.session.timeout.ms, so one lost "
+    loading.notices.push_back(
+        "broker.heartbeat.interval.ms is more than half of broker.session.timeout.ms, so one lost "
                               "heartbeat may fence the broker");
   }
 }

@@ -12,14 +12,15 @@ std::map<std::string, std::string> protocols_of(Loading& loading, const std::vec
   std::map<std::string, std::string> protocols;
   const auto pairs = parse_pairs(loading.text("listener.security.protocol.map"));
   if (!pairs) {
-    loading.fault("listener.security.protocol.map", "expected name:protocol, comma-separated, such as PLAINTEXT:PLAINTEXT");
+    loading.fault("listener.security.protocol.map",
+                  "expected name:protocol, comma-separated, such as PLAINTEXT:PLAINTEXT");
     return protocols;
   }
   for (const auto& [name, protocol] : *pairs) {
     if (!contains(std::vector<std::string>{"PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"}, upper(protocol))) {
       loading.fault("listener.security.protocol.map",
-                    fmt::format("\"{}\" is not a security protocol; expected PLAINTEXT, SSL, SASL_PLAINTEXT or SASL_SSL",
-                                protocol));
+                    fmt::format("\"{}\" is not a security protocol; expected PLAINTEXT, SSL, SASL_PLAINTEXT or "
+                                "SASL_SSL", protocol));
     }
     protocols[upper(name)] = upper(protocol);
   }
@@ -36,8 +37,8 @@ std::vector<Listener> parse_listeners(Loading& loading, std::string_view propert
   for (const std::string& text : loading.list(property)) {
     auto listener = parse_listener(text);
     if (!listener) {
-      loading.fault(property, fmt::format("\"{}\" is not an address; expected NAME://host:port with a port up to 65535, "
-                                          "such as PLAINTEXT://127.0.0.1:9092", text));
+      loading.fault(property, fmt::format("\"{}\" is not an address; expected NAME://host:port with a port up to "
+                                          "65535, such as PLAINTEXT://127.0.0.1:9092", text));
       continue;
     }
     if (std::ranges::find(listeners, listener->name, &Listener::name) != listeners.end()) {
@@ -60,13 +61,15 @@ void check_listeners(Loading& loading, const std::vector<Listener>& listeners) {
   for (std::size_t i = 0; i < listeners.size(); ++i) {
     const Listener& left = listeners[i];
     if (!left.protocol.empty() && left.protocol != "PLAINTEXT") {
-      loading.fault("listeners", fmt::format("{} is refused, because TLS and SASL are not there yet and its connections "
-                                             "would not be protected; use PLAINTEXT or leave the listener out",
+      loading.fault("listeners", fmt::format("{} is refused, because TLS and SASL are not there yet and its "
+                                             "connections would not be protected; use PLAINTEXT or leave the "
+                                             "listener out",
                                              left.name + " (" + left.protocol + ")"));
     }
     for (std::size_t j = i + 1; j < listeners.size(); ++j) {
       const Listener& right = listeners[j];
-      const bool one_of_each = (is_ipv4(left.host) && is_ipv6(right.host)) || (is_ipv6(left.host) && is_ipv4(right.host));
+      const bool one_of_each =
+          (is_ipv4(left.host) && is_ipv6(right.host)) || (is_ipv6(left.host) && is_ipv4(right.host));
       if (left.port != 0 && left.port == right.port && !one_of_each) {
         loading.fault("listeners", fmt::format("{} and {} share port {}; each listener needs a port of its own",
                                                left.name, right.name, left.port));
@@ -146,7 +149,8 @@ void check_roles_against_listeners(Loading& loading, const NodeConfig& node) {
   const auto is_listening = [&](const std::string& name) { return node.find_listener(name) != nullptr; };
   const auto is_set = loading.is_set("controller.listener.names");
   if (node.is_controller) {
-    loading.require(is_set, "controller.listener.names", "not set; a controller needs at least one of its listeners here");
+    loading.require(is_set, "controller.listener.names",
+                    "not set; a controller needs at least one of its listeners here");
     for (const std::string& name : controllers) {
       loading.require(is_listening(name), "controller.listener.names",
                       fmt::format("{} is not among listeners; with the role controller each must be", name));
@@ -157,7 +161,8 @@ void check_roles_against_listeners(Loading& loading, const NodeConfig& node) {
                     "not set; a broker needs the name of the controllers' listener");
     for (const std::string& name : controllers) {
       loading.require(!is_listening(name), "controller.listener.names",
-                      fmt::format("{} is among listeners; a node with the role broker alone must not listen on it", name));
+                      fmt::format("{} is among listeners; a node with the role broker alone must not listen "
+                                  "on it", name));
     }
     loading.require(!loading.is_set("controller.quorum.auto.join.enable") ||
                         loading.number("controller.quorum.auto.join.enable") == 0,
@@ -166,8 +171,8 @@ void check_roles_against_listeners(Loading& loading, const NodeConfig& node) {
   if (node.is_controller && !node.is_broker) {
     for (const Listener& listener : node.listeners) {
       loading.require(contains(controllers, listener.name), "listeners",
-                      fmt::format("{} is not in controller.listener.names; a node with the role controller alone has no "
-                                  "other listeners", listener.name));
+                      fmt::format("{} is not in controller.listener.names; a node with the role controller alone has "
+                                  "no other listeners", listener.name));
     }
     loading.require(!loading.is_set("inter.broker.listener.name") ||
                         !contains(controllers, node.inter_broker_listener_name),
@@ -180,7 +185,8 @@ void check_roles_against_listeners(Loading& loading, const NodeConfig& node) {
                                 node.inter_broker_listener_name));
     const bool has_inter_broker =
         std::ranges::find(advertised, node.inter_broker_listener_name, &Listener::name) != advertised.end();
-    loading.require(!advertised.empty(), "listeners", "no listener for clients; with the role broker there must be one");
+    loading.require(!advertised.empty(), "listeners",
+                    "no listener for clients; with the role broker there must be one");
     loading.require(advertised.empty() || has_inter_broker || contains(controllers, node.inter_broker_listener_name),
                     "inter.broker.listener.name",
                     fmt::format("{} is not among the advertised listeners of this broker",
@@ -210,7 +216,8 @@ void fill_quorum(Loading& loading, NodeConfig& node) {
                   "controller.quorum.bootstrap.servers",
                   "not set, and controller.quorum.voters neither; one of them must name the controllers");
   if (node.quorum.voters.empty()) return;
-  const bool is_voter = std::ranges::find(node.quorum.voters, node.node_id, &QuorumVoter::id) != node.quorum.voters.end();
+  const auto& voters = node.quorum.voters;
+  const bool is_voter = std::ranges::find(voters, node.node_id, &QuorumVoter::id) != voters.end();
   if (node.is_controller) {
     loading.require(is_voter, "controller.quorum.voters",
                     fmt::format("node.id {} is not among the voters; with the role controller it must be",

@@ -74,7 +74,7 @@ void take_settings(Loading& loading, const std::vector<Setting>& settings, bool 
   std::vector<const Property*> without_effect;
   std::vector<const Setting*> unknown;
   for (const Setting& setting : settings) {
-    node.originals[setting.name] = setting.value;
+    node.originals[setting.name] = node.originals_as_written[setting.name] = setting.value;
     const Property* property = find_broker_property(setting.name);
     if (property == nullptr) {
       unknown.push_back(&setting);
@@ -175,7 +175,8 @@ void fill_values(const Loading& loading, NodeConfig& node) {
   replica.fetchers = narrow("num.replica.fetchers");
   replica.high_watermark_checkpoint_interval = time("replica.high.watermark.checkpoint.interval.ms");
   replica.auto_leader_rebalance_enable = flag("auto.leader.rebalance.enable");
-  replica.leader_imbalance_check_interval = std::chrono::seconds(loading.number("leader.imbalance.check.interval.seconds"));
+  replica.leader_imbalance_check_interval =
+      std::chrono::seconds(loading.number("leader.imbalance.check.interval.seconds"));
 
   auto& offsets = node.offsets;
   offsets.topic = {narrow("offsets.topic.num.partitions"), shorter("offsets.topic.replication.factor"), 0,
@@ -187,7 +188,8 @@ void fill_values(const Loading& loading, NodeConfig& node) {
   offsets.retention_check_interval = time("offsets.retention.check.interval.ms");
 
   auto& transaction = node.transaction;
-  transaction.topic = {narrow("transaction.state.log.num.partitions"), shorter("transaction.state.log.replication.factor"),
+  transaction.topic = {narrow("transaction.state.log.num.partitions"),
+                       shorter("transaction.state.log.replication.factor"),
                        narrow("transaction.state.log.min.isr"), narrow("transaction.state.log.segment.bytes"),
                        narrow("transaction.state.log.load.buffer.size")};
   transaction.transactional_id_expiration = time("transactional.id.expiration.ms");

@@ -207,6 +207,8 @@ struct NodeConfig {
 
   // What was written by the user (or by the stock values when nothing was), in normal form, sorted by name.
   std::map<std::string, std::string> originals;
+  // The same exactly as written, which DescribeConfigs shows among the synonyms.
+  std::map<std::string, std::string> originals_as_written;
 
   // The value in force of any property of the table: set, or its default; nullopt where it has neither.
   [[nodiscard]] std::optional<std::string> text(std::string_view property) const;
@@ -216,7 +218,8 @@ struct NodeConfig {
 };
 
 struct ConfigSource {
-  std::string path;     // of --config, for messages and for the format (.yaml, .yml; anything else: .properties); empty: none
+  // Of --config, for messages and for the format (.yaml, .yml; anything else: .properties); empty: no file.
+  std::string path;
   std::string content;  // of that file
   std::vector<std::string> settings;  // each --set name=value, in order; they override the file
 };
@@ -226,7 +229,8 @@ struct LoadedConfig {
   std::vector<std::string> notices;  // for the log at the start: what has no effect here and why; plug-in prefixes
 };
 
-// The values in force when no file is given: those of Apache Kafka's own server.properties, on 127.0.0.1, in ./kurier-data.
+// The values in force when no file is given: those of Apache Kafka's own server.properties, on 127.0.0.1, in
+// ./kurier-data.
 [[nodiscard]] const std::map<std::string, std::string>& stock_values();
 
 // Reads, checks and resolves. An error's context has one line for each fault found, not only the first:

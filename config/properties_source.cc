@@ -1,4 +1,5 @@
-// java.util.Properties' notation: https://docs.oracle.com/javase/8/docs/api/java/util/Properties.html#load-java.io.Reader-
+// The notation of java.util.Properties.load:
+// https://docs.oracle.com/javase/8/docs/api/java/util/Properties.html#load-java.io.Reader-
 #include <fmt/format.h>
 
 #include <algorithm>

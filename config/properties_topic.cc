@@ -1,5 +1,5 @@
-// What can be configured for a topic, in the order of Apache Kafka's definition; the columns are those of TopicProperty.
-// And our own properties.
+// What can be configured for a topic, in the order of Apache Kafka's definition; the columns are
+// those of TopicProperty. And our own properties.
 #include "config/properties.h"
 
 namespace kurier::config {
@@ -86,8 +86,9 @@ const std::span<const TopicProperty> kTopicProperties = kTopicRows;
 static constexpr Property kOwnRows[] = {
     // clang-format off
     {"kurier.state.dir", kString, kNoDefault, "non-empty string", kReadOnly, kPublic, kWorks, "",
-     "Where kurier keeps what is not Kafka's and can be rebuilt; by default the first log directory with .kurier appended."},
-    {"kurier.shards", kInt, "0", "[0,...]", kReadOnly, kPublic, kWorks, "", "Threads that serve connections and partitions; 0: one a core."},
+     "Where kurier keeps what is not Kafka's and can be rebuilt; by default the first log directory + .kurier."},
+    {"kurier.shards", kInt, "0", "[0,...]", kReadOnly, kPublic, kWorks, "",
+     "Threads that serve connections and partitions; 0: one a core."},
     // clang-format on
 };
 const std::span<const Property> kOwnProperties = kOwnRows;

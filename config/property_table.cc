@@ -97,7 +97,7 @@ std::optional<std::string_view> nearest_broker_property(std::string_view name) {
 }
 
 std::string_view to_string(Type type) {
-  static constexpr std::array<std::string_view, 10> kNames = {"",     "BOOLEAN", "STRING", "INT",   "SHORT",
+  static constexpr std::array<std::string_view, 10> kNames = {"UNKNOWN", "BOOLEAN", "STRING", "INT",   "SHORT",
                                                               "LONG", "DOUBLE",  "LIST",   "CLASS", "PASSWORD"};
   return kNames.at(static_cast<std::size_t>(type));
 }

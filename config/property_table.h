@@ -1,5 +1,6 @@
 // The one table of properties: every name that a broker or controller of Apache Kafka 4.4 knows, every topic
-// configuration, and the few of our own, each with type, default, range, where it can change, and whether it works here.
+// configuration, and the few of our own, each with type, default, range, where it can change, and whether it works
+// here.
 //
 // Immutable data, used by any thread. Names, types, defaults, ranges, update modes and order are Apache Kafka's;
 // tests/interop/config compares them with its jars. The data itself is in properties_*.cc.
@@ -18,6 +19,7 @@ namespace kurier::config {
 
 // Numbered as DescribeConfigs numbers them.
 enum class Type : std::int8_t {
+  kUnknown = 0,  // of a name that belongs to a plug-in
   kBoolean = 1,
   kString = 2,
   kInt = 3,
@@ -90,7 +92,8 @@ struct Value {
   double real = 0;                   // double
   std::vector<std::string> list;     // list
 };
-[[nodiscard]] Result<Value> parse_value(std::string_view name, Type type, std::string_view range, std::string_view text);
+[[nodiscard]] Result<Value> parse_value(std::string_view name, Type type, std::string_view range,
+                                        std::string_view text);
 
 [[nodiscard]] std::string_view to_string(Type type);        // "INT", as Kafka prints it
 [[nodiscard]] std::string_view to_string(UpdateMode mode);  // "read-only", "per-broker", "cluster-wide"

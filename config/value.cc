@@ -251,6 +251,7 @@ Result<Value> parse_value(std::string_view name, Type type, std::string_view ran
       value.text = trimmed;
       TRY(check_string(name, value.text, range));
       return value;
+    case Type::kUnknown:
     case Type::kClass:
     case Type::kPassword:
       value.text = trimmed;
@@ -274,6 +275,7 @@ std::string expectation(Type type, std::string_view range) {
     case Type::kList: return range.starts_with("[partitionId]") ? "* or " + std::string(range) : "a list of words";
     case Type::kString: return range == "non-empty string" ? "a text that is not empty" : "a text";
     case Type::kClass: return "the name of a class";
+    case Type::kUnknown:
     case Type::kPassword: return "a text";
   }
   const Limits limits = limits_of(range);

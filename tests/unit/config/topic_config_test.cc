@@ -97,6 +97,17 @@ TEST_CASE("a broker's listing hides secrets and what is internal") {
   CHECK(cluster[0].value == "3000000");
 }
 
+TEST_CASE("a synonym is shown as it was written, a value in normal form, a plug-in's name without a type") {
+  const auto loaded = load_config(
+      {.path = "", .content = "", .settings = {"log.cleanup.policy=delete, compact", "listener.name.plaintext.x=5"}});
+  REQUIRE(loaded);
+  const auto listed = describe_broker(loaded->node, {});
+  CHECK(entry(listed, "log.cleanup.policy").value == "delete,compact");
+  CHECK(entry(listed, "log.cleanup.policy").synonyms.front().value == "delete, compact");
+  CHECK(entry(listed, "listener.name.plaintext.x").type == Type::kUnknown);
+  CHECK(!entry(listed, "listener.name.plaintext.x").value);
+}
+
 TEST_CASE("doubles are written as Java writes them") {
   const auto text = [](const char* value) { return parse_value("x", Type::kDouble, "", value)->text; };
   CHECK(text("1") == "1.0");

@@ -9,6 +9,8 @@
 namespace kurier::broker {
 namespace {
 
+constexpr std::chrono::milliseconds kDelayMax = std::chrono::hours(24 * 365);  // what may be said is longer than a clock can count
+
 storage::LogConfig log_config_of(const config::TopicConfig& topic) {
   storage::LogConfig log;
   log.segment_bytes = static_cast<std::uint64_t>(topic.segment_bytes);
@@ -167,7 +169,7 @@ void LogManager::remove(TopicId topic) {
       LOG_ERROR("deleting {}: {}", path, renamed.error().context);
       continue;
     }
-    ports_.timers.start(ports_.clock.monotonic() + partition->config().file_delete_delay, [this, gone] {
+    ports_.timers.start(ports_.clock.monotonic() + std::min(partition->config().file_delete_delay, kDelayMax), [this, gone] {
       ports_.flusher.run([this, gone] {
         if (Result<void> removed = files_.remove_tree(gone); !removed) LOG_ERROR("removing {}: {}", gone, removed.error().context);
       });
@@ -176,7 +178,7 @@ void LogManager::remove(TopicId topic) {
 }
 
 void LogManager::remove_later(std::vector<std::string> paths, std::chrono::milliseconds delay) {
-  ports_.timers.start(ports_.clock.monotonic() + delay, [this, paths = std::move(paths)]() mutable {
+  ports_.timers.start(ports_.clock.monotonic() + std::min(delay, kDelayMax), [this, paths = std::move(paths)]() mutable {
     ports_.flusher.run([this, paths = std::move(paths)] {
       for (const std::string& path : paths) {
         // Its partition may have been deleted meanwhile.

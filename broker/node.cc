@@ -9,6 +9,7 @@
 #include "broker/broker.h"
 #include "broker/cluster_control.h"
 #include "broker/log_manager.h"
+#include "broker/net/host_name.h"
 #include "broker/net/posix_file_system.h"
 #include "broker/net/reactor_thread.h"
 #include "broker/net/server.h"
@@ -26,8 +27,9 @@ using replication::LocalController;
 net::ServerOptions server_options(const config::NetworkConfig& network) {
   net::ServerOptions options;
   options.limits.frame_bytes_max = static_cast<std::size_t>(network.socket_request_max_bytes);
+  constexpr std::chrono::milliseconds kForEver = std::chrono::hours(24 * 365);
   const bool for_ever = network.connections_max_idle.count() < 0;
-  options.limits.idle_max = for_ever ? std::chrono::hours(24 * 365) : network.connections_max_idle;
+  options.limits.idle_max = for_ever ? kForEver : std::min(network.connections_max_idle, kForEver);
   options.socket.send_buffer_bytes = network.socket_send_buffer_bytes;
   options.socket.receive_buffer_bytes = network.socket_receive_buffer_bytes;
   options.backlog = network.socket_listen_backlog;
@@ -35,6 +37,9 @@ net::ServerOptions server_options(const config::NetworkConfig& network) {
   options.connections_per_ip_max = static_cast<std::size_t>(network.max_connections_per_ip);
   return options;
 }
+
+// Without a host clients are sent to this machine's own name.
+std::string advertised_host(const config::Listener& listener) { return listener.host.empty() ? net::host_name() : listener.host; }
 
 class Node {
  public:
@@ -115,7 +120,7 @@ Result<void> Node::open_directories() {
 std::vector<replication::VoterEndpoint> Node::controller_endpoints() const {
   std::vector<replication::VoterEndpoint> endpoints;
   for (const config::Listener& listener : config_.advertised_controller_listeners) {
-    endpoints.push_back({listener.name, listener.host, listener.port});
+    endpoints.push_back({listener.name, advertised_host(listener), listener.port});
   }
   return endpoints;
 }
@@ -168,13 +173,13 @@ Result<void> Node::start_controller() {
   };
   options.incarnation_id = Uuid::generate(random_);
   for (const config::Listener& listener : config_.advertised_controller_listeners) {
-    options.controller_endpoints.push_back({.name = listener.name, .host = listener.host, .port = listener.port});
+    options.controller_endpoints.push_back({.name = listener.name, .host = advertised_host(listener), .port = listener.port});
   }
   options.broker.id = config_.node_id;
   options.broker.incarnation_id = options.incarnation_id;
   if (!config_.rack.empty()) options.broker.rack = config_.rack;
   for (const config::Listener& listener : config_.advertised_listeners) {
-    options.broker.endpoints.push_back({.name = listener.name, .host = listener.host, .port = listener.port});
+    options.broker.endpoints.push_back({.name = listener.name, .host = advertised_host(listener), .port = listener.port});
   }
   for (const LogManager::Directory& directory : directories_) options.broker.log_dirs.push_back(directory.id);
   replication::LocalControllerPorts ports{
@@ -233,7 +238,8 @@ void Node::serve() {
 }
 
 void Node::schedule(std::chrono::milliseconds interval, void (LogManager::*work)()) {
-  shard_.start(clock_.monotonic() + interval, [this, interval, work] {
+  constexpr std::chrono::milliseconds kNever = std::chrono::hours(24 * 365);
+  shard_.start(clock_.monotonic() + std::min(interval, kNever), [this, interval, work] {
     (logs_.get()->*work)();
     schedule(interval, work);
   });

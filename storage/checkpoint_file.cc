@@ -29,6 +29,7 @@ Result<std::vector<std::vector<std::string>>> read_lines(FileSystem& files, cons
     return fail(Failure::kMalformed, fmt::format("{}:{}: {}", path, line, why));
   };
   std::string_view rest = as_text(*content);
+  if (rest.empty()) return entries;  // Apache Kafka creates the file before it has anything to say
   std::size_t line_number = 0;
   const auto next_line = [&]() -> std::optional<std::string_view> {
     if (rest.empty()) return std::nullopt;

@@ -17,7 +17,7 @@ namespace kurier::storage {
 using TopicPartition = std::pair<std::string, PartitionIndex>;
 using OffsetCheckpoint = std::map<TopicPartition, Offset>;
 
-// A missing file is an empty checkpoint. kMalformed names file and line.
+// A missing file, or one without content, is an empty checkpoint. kMalformed names file and line.
 Result<OffsetCheckpoint> read_offset_checkpoint(FileSystem& files, const std::string& path);
 Result<void> write_offset_checkpoint(FileSystem& files, const std::string& path, const OffsetCheckpoint& offsets);
 

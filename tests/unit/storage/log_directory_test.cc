@@ -70,6 +70,8 @@ TEST_CASE("checkpoints: what was written is read; a line that is wrong is named"
   REQUIRE(as_text(*read_file(files, "/c")) == "0\n2\na 0 5\nb 2 0\n");
   REQUIRE(*read_offset_checkpoint(files, "/c") == offsets);
   REQUIRE(read_offset_checkpoint(files, "/none")->empty());
+  REQUIRE(write_file_atomically(files, "/empty", {}));
+  REQUIRE(read_offset_checkpoint(files, "/empty")->empty());
   for (const char* text : {"1\n0\n", "0\n2\na 0 5\n", "0\n1\na 0\n", "0\n1\na x 5\n", "0\nmany\n"}) {
     REQUIRE(write_file_atomically(files, "/c", as_bytes(text)));
     const auto read = read_offset_checkpoint(files, "/c");

@@ -501,6 +501,14 @@ void Controller::step_down(const MetadataImage& image, BrokerId broker, std::vec
   }
 }
 
+std::vector<MetadataRecord> Controller::announce_log_dirs(const MetadataImage& image, BrokerId id) const {
+  const BrokerImage* broker = image.broker(id);
+  if (broker == nullptr || broker->cordoned_log_dirs || image.record_versions().metadata_version < 30) return {};
+  protocol::BrokerRegistrationChangeRecord change = registration_change(*broker);
+  change.cordoned_log_dirs.emplace();
+  return {change};
+}
+
 std::vector<MetadataRecord> Controller::unfence(const MetadataImage& image, BrokerId id) const {
   const BrokerImage* broker = image.broker(id);
   if (broker == nullptr || !broker->fenced) return {};
@@ -524,11 +532,6 @@ std::vector<MetadataRecord> Controller::unfence(const MetadataImage& image, Brok
       records.emplace_back(std::move(change));
     }
   }
-  if (image.record_versions().metadata_version >= 30 && !broker->cordoned_log_dirs) {
-    protocol::BrokerRegistrationChangeRecord cordoned = registration_change(*broker);
-    cordoned.cordoned_log_dirs.emplace();
-    records.emplace_back(std::move(cordoned));
-  }
   return records;
 }
 
@@ -539,7 +542,8 @@ std::vector<MetadataRecord> Controller::begin_controlled_shutdown(const Metadata
   change.in_controlled_shutdown = 1;
   std::vector<MetadataRecord> records{change};
   step_down(image, id, records);
-  return records;
+  // A broker that leads nothing may go at once.
+  return records.size() > 1 ? records : std::vector<MetadataRecord>{};
 }
 
 std::vector<MetadataRecord> Controller::fence(const MetadataImage& image, BrokerId id) const {

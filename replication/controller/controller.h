@@ -82,6 +82,8 @@ class Controller {
   // new one is unfenced. The new broker epoch is the offset of the first record.
   [[nodiscard]] std::vector<MetadataRecord> register_broker(const MetadataImage& image, const BrokerStart& start,
                                                             Offset first_offset) const;
+  // The first heartbeat says that none of its directories is cordoned.
+  [[nodiscard]] std::vector<MetadataRecord> announce_log_dirs(const MetadataImage& image, BrokerId id) const;
   // The broker has caught up: it may lead again.
   [[nodiscard]] std::vector<MetadataRecord> unfence(const MetadataImage& image, BrokerId id) const;
   // A controlled shutdown of the broker, first and last step.

@@ -218,6 +218,8 @@ void LocalController::allocate_producer_ids(protocol::AllocateProducerIdsRequest
 
 void LocalController::unfence(Callback done) {
   ports_.control.post([this, done = std::move(done)]() mutable {
+    const BrokerId id = options_.broker.id;
+    perform([&](const MetadataImage& image) { return Operation{controller_.announce_log_dirs(image, id), [] {}}; });
     perform([&](const MetadataImage& image) { return Operation{controller_.unfence(image, options_.broker.id), std::move(done)}; });
   });
 }

@@ -16,6 +16,7 @@ namespace kurier::broker {
 struct BatchVerdict {
   protocol::ErrorCode error = protocol::ErrorCode::kNone;
   std::string message;
+  bool of_a_record = false;  // listed in the response's record errors (KIP-467)
 };
 
 // `produce_version`: of the request, since zstd is allowed from 7 on. `now` is the log append time.

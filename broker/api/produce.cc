@@ -39,7 +39,7 @@ void append_to(Partition& partition, const PartitionRequest& request, Call& call
   const Timestamp now = clock.wall();
   BatchVerdict verdict = check_batch(batch, partition.config(), call.request.version, now);
   if (verdict.error != ErrorCode::kNone) {
-    if (verdict.error == ErrorCode::kInvalidRecord || verdict.error == ErrorCode::kInvalidTimestamp) {
+    if (verdict.of_a_record) {
       response.record_errors.emplace_back().batch_index_error_message = verdict.message;
     }
     return answer_error(response, verdict.error, std::move(verdict.message));

@@ -40,9 +40,8 @@ Task<replication::LocalController::Quorum> ClusterControl::quorum() {
 
 Task<Result<void>> ClusterControl::fetch_producer_ids() {
   protocol::AllocateProducerIdsRequest request;
-  request.broker_id = BrokerId(-1);
-  request.broker_epoch = controller_.broker_epoch();
-  for (const auto& [id, broker] : controller_.image()->brokers()) request.broker_id = id;
+  request.broker_id = self_;
+  request.broker_epoch = broker_epoch_;
   const auto response = co_await ask<protocol::AllocateProducerIdsResponse>(
       shard_, [this, &request](auto answer) { controller_.allocate_producer_ids(std::move(request), std::move(answer)); });
   if (response.error_code != protocol::ErrorCode::kNone) {

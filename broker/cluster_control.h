@@ -10,9 +10,9 @@ namespace kurier::broker {
 
 class ClusterControl {
  public:
-  // All outlive it.
-  ClusterControl(Executor& shard, Executor& control, replication::LocalController& controller)
-      : shard_(shard), control_(control), controller_(controller) {}
+  // All outlive it. `self` is this node's broker.
+  ClusterControl(Executor& shard, Executor& control, replication::LocalController& controller, BrokerId self)
+      : shard_(shard), control_(control), controller_(controller), self_(self), broker_epoch_(controller.broker_epoch()) {}
 
   Task<protocol::CreateTopicsResponse> create_topics(protocol::CreateTopicsRequest request);
   Task<protocol::DeleteTopicsResponse> delete_topics(protocol::DeleteTopicsRequest request);
@@ -27,6 +27,8 @@ class ClusterControl {
   Executor& shard_;
   Executor& control_;
   replication::LocalController& controller_;
+  const BrokerId self_;
+  const BrokerEpoch broker_epoch_;
   ProducerId next_{0};
   ProducerId end_{0};
 };

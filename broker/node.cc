@@ -208,7 +208,7 @@ Result<void> Node::start_controller() {
 }
 
 Result<void> Node::start_broker() {
-  cluster_control_ = std::make_unique<ClusterControl>(shard_, control_->reactor(), *controller_);
+  cluster_control_ = std::make_unique<ClusterControl>(shard_, control_->reactor(), *controller_, config_.node_id);
   broker_ = std::make_unique<Broker>(Broker::Ports{clock_, shard_, shard_}, config_, cluster_id_, *cluster_control_);
   logs_ = std::make_unique<LogManager>(files_, PartitionPorts{clock_, shard_, shard_, flusher_}, config_, broker_->partitions(),
                                        std::move(directories_));

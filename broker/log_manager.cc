@@ -99,8 +99,10 @@ Result<void> LogManager::open(const replication::MetadataImage& image, const rep
   TRY_ASSIGN(auto log, storage::Log::open(files_, std::move(options), ports_.clock.wall()));
   if (!*stored_id) TRY(storage::write_partition_metadata(files_, path, topic.id));
   ++directory.partitions;
-  table_.add(std::make_shared<Partition>(ports_, topic.name, topic.id, partition.partition_id, std::move(log),
-                                         leadership(partition, config), config));
+  auto opened = std::make_shared<Partition>(ports_, topic.name, topic.id, partition.partition_id, std::move(log),
+                                            leadership(partition, config), config);
+  TRY(opened->begin());
+  table_.add(std::move(opened));
   return {};
 }
 

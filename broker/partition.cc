@@ -32,8 +32,15 @@ Partition::Partition(PartitionPorts ports, std::string topic, TopicId topic_id, 
       leader_(std::move(leadership), position_of(*log_), ports.clock.monotonic()),
       config_(std::move(config)) {
   log_->high_watermark_is(leader_.high_watermark());
-  // What was recovered but may not be on the disk is made durable before it is shown as such.
-  if (syncs_every_append() && log_->recovery_point() < log_->log_end_offset()) start_flush();
+}
+
+Result<void> Partition::begin() {
+  if (!syncs_every_append() || log_->recovery_point() == log_->log_end_offset()) return {};
+  TRY_ASSIGN(const storage::FlushJob job, log_->begin_flush());
+  TRY(job.run());
+  log_->complete_flush(job);
+  log_advanced();
+  return {};
 }
 
 Partition::Appended Partition::append(MutableByteView batches, bool acks_all) {

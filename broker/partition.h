@@ -28,6 +28,10 @@ class Partition final : public std::enable_shared_from_this<Partition> {
   Partition(PartitionPorts ports, std::string topic, TopicId topic_id, PartitionIndex index, std::unique_ptr<storage::Log> log,
             replication::PartitionLeaderState leadership, config::TopicConfig config);
 
+  // Once, after it was made. With flush.messages=1, what was recovered but may not be on the disk is made durable before
+  // anything of it is shown; it blocks for that.
+  Result<void> begin();
+
   struct Appended {
     protocol::ErrorCode error = protocol::ErrorCode::kNone;
     storage::AppendResult result;

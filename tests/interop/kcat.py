@@ -88,6 +88,15 @@ def survives(node):
     assert kcat(node, "-C", "-t", "kept", "-e", "-q") == lines * 2
 
 
+def durable_at_once(node):
+    """flush.messages=1: also what a crash left unsynced is synced, and shown, before producing goes on."""
+    for _ in range(3):
+        kcat(node, "-P", "-t", "durable", "-X", "acks=1", stdin=b"a\nb\n")
+        node.kill()
+        node.start()
+    assert kcat(node, "-C", "-t", "durable", "-e", "-q") == b"a\nb\n" * 3
+
+
 def start_is_refused(node):
     def refused(*arguments):
         done = subprocess.run([str(node.binary), "serve", *arguments], stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
@@ -118,6 +127,8 @@ def main():
         checks.check("long polling", long_poll, node)
         checks.check("clean stop and kill -9", survives, node)
         checks.check("a start that cannot be is refused with its reason", start_is_refused, node)
+    with kurier(["log.flush.interval.messages=1"]) as node:
+        checks.check("flush.messages=1 through kill -9", durable_at_once, node)
     checks.finish()
 
 

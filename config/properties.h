@@ -44,6 +44,7 @@ inline constexpr std::string_view kPurgatory =
     "waiting requests are removed at once, there is no purgatory to sweep";
 inline constexpr std::string_view kQueue =
     "the requests in flight are limited a connection and by memory, not by a queue";
+inline constexpr std::string_view kNotYet = "it is not there yet";
 inline constexpr std::string_view kQuota = "quotas are not enforced yet";
 inline constexpr std::string_view kQuotaplugin =
     "Java classes cannot be loaded, and clients would go unlimited";

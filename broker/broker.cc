@@ -6,12 +6,27 @@
 
 namespace kurier::broker {
 
-Broker::Broker(Ports ports, const config::NodeConfig& config, std::string cluster_id, ClusterControl& control)
+Broker::Broker(Ports ports, const config::NodeConfig& config, std::string cluster_id, ClusterControl& control, const Shards& shards,
+               ShardIndex shard)
     : ports_(ports),
       config_(config),
       cluster_id_(std::move(cluster_id)),
       control_(control),
+      shards_(shards),
+      shard_(shard),
       image_(std::make_shared<const replication::MetadataImage>()) {}
+
+std::expected<std::shared_ptr<Partition>, protocol::ErrorCode> Broker::partition(const TopicId& topic, PartitionIndex index) const {
+  const LocalTopic* local = partitions_.find(topic);
+  if (auto partition = local == nullptr ? nullptr : local->find(index)) {
+    if (partition->is_offline()) return std::unexpected(protocol::ErrorCode::kKafkaStorageError);
+    return partition;
+  }
+  const replication::PartitionImage* known = image_->partition(topic, index);
+  if (known == nullptr) return std::unexpected(protocol::ErrorCode::kUnknownTopicOrPartition);
+  const bool has_replica = std::ranges::find(known->replicas, config_.node_id) != known->replicas.end();
+  return std::unexpected(has_replica ? protocol::ErrorCode::kKafkaStorageError : protocol::ErrorCode::kNotLeaderOrFollower);
+}
 
 bool Broker::is_controller_listener(const net::ConnectionContext& connection) const {
   return std::ranges::find(config_.controller_listener_names, connection.listener_name) != config_.controller_listener_names.end();

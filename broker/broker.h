@@ -3,11 +3,13 @@
 // Belongs to one shard. The image is replaced by the control thread's messages; a handler keeps the one it began with.
 #pragma once
 
+#include <expected>
 #include <memory>
 #include <span>
 
 #include "broker/call.h"
 #include "broker/partition_table.h"
+#include "broker/shards.h"
 #include "config/node_config.h"
 #include "replication/metadata/image.h"
 
@@ -35,7 +37,9 @@ class Broker final : public net::RequestHandler {
     Timers& timers;
     Spawner& spawner;
   };
-  Broker(Ports ports, const config::NodeConfig& config, std::string cluster_id, ClusterControl& control);
+  // `shards` and `control` outlive it; `shard` is its own place among the shards.
+  Broker(Ports ports, const config::NodeConfig& config, std::string cluster_id, ClusterControl& control, const Shards& shards,
+         ShardIndex shard);
 
   // net::RequestHandler
   Result<net::Concurrency> classify(const net::ConnectionContext& connection, ByteView frame) override;
@@ -46,7 +50,12 @@ class Broker final : public net::RequestHandler {
   [[nodiscard]] const config::NodeConfig& config() const { return config_; }
   [[nodiscard]] const std::string& cluster_id() const { return cluster_id_; }
   [[nodiscard]] ClusterControl& control() { return control_; }
+  [[nodiscard]] const Shards& shards() const { return shards_; }
+  [[nodiscard]] ShardIndex shard() const { return shard_; }
   [[nodiscard]] PartitionTable& partitions() { return partitions_; }
+  // A partition that this shard owns and may serve; otherwise what a client is told: UNKNOWN_TOPIC_OR_PARTITION,
+  // NOT_LEADER_OR_FOLLOWER where the replica is on another node, KAFKA_STORAGE_ERROR where its disk has failed.
+  [[nodiscard]] std::expected<std::shared_ptr<Partition>, protocol::ErrorCode> partition(const TopicId& topic, PartitionIndex index) const;
   [[nodiscard]] const std::shared_ptr<const replication::MetadataImage>& image() const { return image_; }
   void set_image(std::shared_ptr<const replication::MetadataImage> image) { image_ = std::move(image); }
   // Every fetch that waits is answered with what there is, now and from now on.
@@ -65,6 +74,8 @@ class Broker final : public net::RequestHandler {
   const config::NodeConfig& config_;
   const std::string cluster_id_;
   ClusterControl& control_;
+  const Shards& shards_;
+  const ShardIndex shard_;
   PartitionTable partitions_;
   std::shared_ptr<const replication::MetadataImage> image_;
   std::map<WakeId, std::move_only_function<void()>> shutdown_wakes_;

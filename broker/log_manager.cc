@@ -11,7 +11,7 @@ namespace {
 
 constexpr std::chrono::milliseconds kDelayMax = std::chrono::hours(24 * 365);  // what may be said is longer than a clock can count
 
-storage::LogConfig log_config_of(const config::TopicConfig& topic) {
+storage::LogConfig log_config_of(const config::TopicConfig& topic, const config::NodeConfig& node) {
   storage::LogConfig log;
   log.segment_bytes = static_cast<std::uint64_t>(topic.segment_bytes);
   log.segment_time = topic.segment_age_max;
@@ -23,6 +23,7 @@ storage::LogConfig log_config_of(const config::TopicConfig& topic) {
   log.delete_old = topic.delete_old;
   log.compact = topic.compact;
   log.flush_messages = static_cast<std::uint64_t>(topic.flush_messages);
+  log.producer_expiration_ms = node.producer_id_expiration.count();
   return log;
 }
 
@@ -30,9 +31,14 @@ std::string hex_of(const Uuid& id) { return fmt::format("{:016x}{:016x}", id.hig
 
 }  // namespace
 
-LogManager::LogManager(FileSystem& files, PartitionPorts ports, const config::NodeConfig& config, PartitionTable& table,
-                       std::vector<Directory> directories)
-    : files_(files), ports_(ports), config_(config), table_(table), directories_(std::move(directories)) {}
+LogManager::LogManager(LogManagerPorts ports, const config::NodeConfig& config, PartitionTable& table, LogDirectories& directories,
+                       ShardIndex shard, ShardIndex shards)
+    : ports_(std::move(ports)), config_(config), table_(table), directories_(directories), shard_(shard), shards_(shards) {}
+
+bool LogManager::is_mine(const TopicId& topic, const replication::PartitionImage& partition) const {
+  return Shards::owner_of(topic, partition.partition_id, shards_) == shard_ &&
+         std::ranges::find(partition.replicas, config_.node_id) != partition.replicas.end();
+}
 
 config::TopicConfig LogManager::topic_config(const replication::MetadataImage& image, const std::string& topic) const {
   auto parsed = config::parse_topic_config(config_, image.configs(replication::ConfigResourceType::kTopic, topic));
@@ -54,80 +60,43 @@ replication::PartitionLeaderState LogManager::leadership(const replication::Part
           .replica_lag_time_max = config_.replica.lag_time_max};
 }
 
-LogManager::Directory& LogManager::directory_for(const std::string& topic, PartitionIndex index,
-                                                 const replication::PartitionImage& partition) {
-  for (Directory& directory : directories_) {
-    const auto there = files_.exists(directory.files->partition_path(topic, index));
-    if (there && *there) return directory;
-  }
-  const auto replica = std::ranges::find(partition.replicas, config_.node_id);
-  if (replica != partition.replicas.end()) {
-    const auto at = static_cast<std::size_t>(replica - partition.replicas.begin());
-    for (Directory& directory : directories_) {
-      if (at < partition.directories.size() && partition.directories[at] == directory.id) return directory;
-    }
-  }
-  return *std::ranges::min_element(directories_, {}, &Directory::partitions);
-}
-
-Result<void> LogManager::open(const replication::MetadataImage& image, const replication::TopicImage& topic,
-                              const replication::PartitionImage& partition) {
-  Directory& directory = directory_for(topic.name, partition.partition_id, partition);
-  const std::string path = directory.files->partition_path(topic.name, partition.partition_id);
-  auto stored_id = storage::read_partition_metadata(files_, path);
-  if (!stored_id) return std::unexpected(stored_id.error());
-  if (*stored_id && **stored_id != topic.id) {
+Result<LogManager::Opened> LogManager::open_log(const replication::MetadataImage& image, const replication::TopicImage& topic,
+                                                const replication::PartitionImage& partition) const {
+  LogDirectoryState* directory = directories_.directory_for(topic.name, partition.partition_id, partition, config_.node_id);
+  if (directory == nullptr || directory->failed) return fail(Failure::kIo, "its log directory has failed");
+  const std::string path = directory->files->partition_path(topic.name, partition.partition_id);
+  TRY_ASSIGN(auto stored_id, storage::read_partition_metadata(ports_.files, path));
+  if (stored_id && *stored_id != topic.id) {
     // What an earlier topic of this name has left.
-    const std::string stray = fmt::format("{}.{}-stray", path, hex_of(**stored_id));
-    LOG_WARN("{} belongs to topic id {}, not {}: kept as {}", path, (*stored_id)->to_string(), topic.id.to_string(), stray);
-    TRY(files_.rename(path, stray));
-    TRY(files_.sync_directory(directory.files->path()));
-    stored_id->reset();
+    const std::string stray = fmt::format("{}.{}-stray", path, hex_of(*stored_id));
+    LOG_WARN("{} belongs to topic id {}, not {}: kept as {}", path, stored_id->to_string(), topic.id.to_string(), stray);
+    TRY(ports_.files.rename(path, stray));
+    TRY(ports_.files.sync_directory(directory->path()));
+    stored_id.reset();
   }
-  const config::TopicConfig config = topic_config(image, topic.name);
-  const storage::TopicPartition key{topic.name, partition.partition_id};
+  Opened opened{nullptr, topic_config(image, topic.name)};
   const auto offset_in = [&](const storage::OffsetCheckpoint& checkpoint) {
-    const auto found = checkpoint.find(key);
-    return found == checkpoint.end() ? Offset(0) : found->second;
+    const auto found = checkpoint.find({topic.name, partition.partition_id});
+    return found == checkpoint.end() || !stored_id ? Offset(0) : found->second;
   };
   storage::LogOptions options{.directory = path,
-                              .config = log_config_of(config),
-                              .log_start_offset = *stored_id ? offset_in(directory.log_start_offsets) : Offset(0),
-                              .recovery_point = *stored_id ? offset_in(directory.recovery_points) : Offset(0),
-                              .had_clean_shutdown = directory.was_clean};
-  options.config.producer_expiration_ms = config_.producer_id_expiration.count();
-  TRY_ASSIGN(auto log, storage::Log::open(files_, std::move(options), ports_.clock.wall()));
-  if (!*stored_id) TRY(storage::write_partition_metadata(files_, path, topic.id));
-  ++directory.partitions;
-  auto opened = std::make_shared<Partition>(ports_, topic.name, topic.id, partition.partition_id, std::move(log),
-                                            leadership(partition, config), config);
-  TRY(opened->begin());
-  table_.add(std::move(opened));
-  return {};
+                              .config = log_config_of(opened.config, config_),
+                              .log_start_offset = offset_in(directory->log_start_offsets),
+                              .recovery_point = offset_in(directory->recovery_points),
+                              .had_clean_shutdown = directory->was_clean};
+  TRY_ASSIGN(opened.log, storage::Log::open(ports_.files, std::move(options), ports_.clock.wall()));
+  if (!stored_id) TRY(storage::write_partition_metadata(ports_.files, path, topic.id));
+  ++directory->partitions;
+  return opened;
 }
 
-Result<void> LogManager::load(const replication::MetadataImage& image) {
-  for (const auto& [id, topic] : image.topics()) {
-    for (const auto& [index, partition] : topic->partitions) {
-      if (std::ranges::find(partition.replicas, config_.node_id) == partition.replicas.end()) continue;
-      TRY(open(image, *topic, partition));
-    }
-  }
-  for (Directory& directory : directories_) {
-    TRY_ASSIGN(const auto found, directory.files->list());
-    for (const std::string& name : found.deleted) TRY(files_.remove_tree(directory.files->path() + "/" + name));
-    for (const std::string& name : found.partitions) {
-      const auto parsed = storage::parse_partition_directory(name);
-      const LocalTopic* topic = parsed ? table_.find(parsed->topic) : nullptr;
-      if (topic == nullptr || topic->find(parsed->partition) == nullptr) {
-        LOG_WARN("{}/{} is no partition of this cluster's metadata: left as it is", directory.files->path(), name);
-      }
-    }
-    // Offsets of partitions opened from here on are of new logs.
-    directory.was_clean = false;
-    directory.recovery_points.clear();
-    directory.log_start_offsets.clear();
-  }
+Result<void> LogManager::adopt(const replication::TopicImage& topic, const replication::PartitionImage& partition, Opened opened) {
+  const auto state = leadership(partition, opened.config);
+  const PartitionPorts ports{ports_.clock, ports_.executor, ports_.timers, ports_.flusher, *this};
+  auto adopted = std::make_shared<Partition>(ports, topic.name, topic.id, partition.partition_id, std::move(opened.log), state,
+                                             std::move(opened.config));
+  TRY(adopted->begin());
+  table_.add(std::move(adopted));
   return {};
 }
 
@@ -137,13 +106,16 @@ void LogManager::apply(const replication::MetadataImage& image, const replicatio
     const auto topic = image.topic(id);
     if (!topic) continue;
     for (const auto& [index, partition] : topic->partitions) {
-      if (std::ranges::find(partition.replicas, config_.node_id) == partition.replicas.end()) continue;
+      if (!is_mine(id, partition)) continue;
       const LocalTopic* local = table_.find(id);
       const auto known = local == nullptr ? nullptr : local->find(index);
       if (known == nullptr) {
-        if (Result<void> opened = open(image, *topic, partition); !opened) {
-          LOG_ERROR("partition {}-{} is offline: {}", topic->name, index.value(), opened.error().context);
-        }
+        auto opened = open_log(image, *topic, partition);
+        const Result<void> adopted = opened ? adopt(*topic, partition, std::move(*opened)) : std::unexpected(opened.error());
+        if (adopted) continue;
+        LOG_ERROR("partition {}-{} is offline: {}", topic->name, index.value(), adopted.error().context);
+        auto* directory = directories_.directory_for(topic->name, index, partition, config_.node_id);
+        if (directory != nullptr) directory->has_unopened = true;
       } else if (known->leader().leader_epoch() != partition.leader_epoch) {
         known->lead(leadership(partition, known->config()));
       }
@@ -155,7 +127,7 @@ void LogManager::apply(const replication::MetadataImage& image, const replicatio
     if (local == nullptr) continue;
     const config::TopicConfig config = topic_config(image, resource.name);
     for (const auto& partition : local->partitions) {
-      if (partition) partition->set_config(config, log_config_of(config));
+      if (partition) partition->set_config(config, log_config_of(config, config_));
     }
   }
 }
@@ -167,13 +139,13 @@ void LogManager::remove(TopicId topic) {
     // Kafka's name for it: out of the way at once, gone after file.delete.delay.ms.
     const std::string& path = partition->log().directory();
     const std::string gone = fmt::format("{}.{}-delete", path, hex_of(topic));
-    if (Result<void> renamed = files_.rename(path, gone); !renamed) {
+    if (Result<void> renamed = ports_.files.rename(path, gone); !renamed) {
       LOG_ERROR("deleting {}: {}", path, renamed.error().context);
       continue;
     }
     ports_.timers.start(ports_.clock.monotonic() + std::min(partition->config().file_delete_delay, kDelayMax), [this, gone] {
       ports_.flusher.run([this, gone] {
-        if (Result<void> removed = files_.remove_tree(gone); !removed) LOG_ERROR("removing {}: {}", gone, removed.error().context);
+        if (Result<void> removed = ports_.files.remove_tree(gone); !removed) LOG_ERROR("removing {}: {}", gone, removed.error().context);
       });
     });
   }
@@ -184,7 +156,7 @@ void LogManager::remove_later(std::vector<std::string> paths, std::chrono::milli
     ports_.flusher.run([this, paths = std::move(paths)] {
       for (const std::string& path : paths) {
         // Its partition may have been deleted meanwhile.
-        Result<void> removed = files_.remove(path);
+        Result<void> removed = ports_.files.remove(path);
         if (!removed && removed.error().failure != Failure::kNotFound) LOG_ERROR("removing {}: {}", path, removed.error().context);
       }
     });
@@ -195,58 +167,64 @@ void LogManager::maintain() {
   const Timestamp now = ports_.clock.wall();
   for (const auto& [id, topic] : table_.topics()) {
     for (const auto& partition : topic.partitions) {
-      if (!partition || partition->is_offline()) continue;
-      storage::Log& log = partition->log();
-      log.expire_producers(now);
-      if (const auto rolled = log.roll_if_old(now); !rolled) LOG_ERROR("rolling {}: {}", log.directory(), rolled.error().context);
-      auto retired = log.delete_old_segments(now, partition->leader().high_watermark());
-      if (!retired) {
-        LOG_ERROR("retention of {}: {}", log.directory(), retired.error().context);
-      } else if (!retired->empty()) {
-        remove_later(std::move(*retired), partition->config().file_delete_delay);
-      }
-      partition->flush_sealed();
+      if (partition && !partition->is_offline()) maintain(*partition, now);
     }
   }
 }
 
-void LogManager::write_checkpoints() {
-  for (Directory& directory : directories_) {
-    storage::OffsetCheckpoint recovery;
-    storage::OffsetCheckpoint start;
-    storage::OffsetCheckpoint high_watermark;
-    for (const auto& [id, topic] : table_.topics()) {
-      for (const auto& partition : topic.partitions) {
-        if (!partition || !partition->log().directory().starts_with(directory.files->path() + "/")) continue;
-        const storage::TopicPartition key{topic.name, partition->index()};
-        recovery[key] = partition->log().recovery_point();
-        high_watermark[key] = partition->leader().high_watermark();
-        // Only where the segments do not say it themselves.
-        if (partition->log().log_start_offset() > partition->log().first_segment_base_offset()) {
-          start[key] = partition->log().log_start_offset();
-        }
-      }
-    }
-    for (const Result<void>& written : {directory.files->write_recovery_points(recovery), directory.files->write_log_start_offsets(start),
-                                        directory.files->write_high_watermarks(high_watermark)}) {
-      if (!written) LOG_ERROR("checkpoints of {}: {}", directory.files->path(), written.error().context);
-    }
+void LogManager::maintain(Partition& partition, Timestamp now) {
+  storage::Log& log = partition.log();
+  log.expire_producers(now);
+  if (const auto rolled = log.roll_if_old(now); !rolled) LOG_ERROR("rolling {}: {}", log.directory(), rolled.error().context);
+  auto retired = log.delete_old_segments(now, partition.leader().high_watermark());
+  if (!retired) {
+    LOG_ERROR("retention of {}: {}", log.directory(), retired.error().context);
+  } else if (!retired->empty()) {
+    remove_later(std::move(*retired), partition.config().file_delete_delay);
   }
+  partition.flush_sealed();
 }
 
-Result<void> LogManager::close_clean(BrokerEpoch broker_epoch) {
-  Result<void> outcome;
+void LogManager::collect_offsets(std::vector<DirectoryOffsets>& offsets) const {
   for (const auto& [id, topic] : table_.topics()) {
     for (const auto& partition : topic.partitions) {
       if (!partition) continue;
-      const Result<void> closed = partition->log().close_clean();
-      if (!closed) outcome = closed;
+      const storage::Log& log = partition->log();
+      const storage::TopicPartition key{topic.name, partition->index()};
+      for (std::size_t i = 0; i < offsets.size(); ++i) {
+        if (!directories_.all()[i].holds(log.directory())) continue;
+        offsets[i].recovery_points[key] = log.recovery_point();
+        offsets[i].high_watermarks[key] = partition->leader().high_watermark();
+        // Only where the segments do not say it themselves.
+        if (log.log_start_offset() > log.first_segment_base_offset()) offsets[i].log_start_offsets[key] = log.log_start_offset();
+      }
     }
   }
-  write_checkpoints();
-  TRY(outcome);  // a directory that could not be flushed is not marked
-  for (Directory& directory : directories_) TRY(directory.files->write_clean_shutdown_mark(broker_epoch));
-  return {};
+}
+
+void LogManager::disk_failed(const std::string& partition_path, const Error& error) {
+  LogDirectoryState* directory = directories_.holding(partition_path);
+  if (directory != nullptr && !directory->failed.exchange(true)) ports_.directory_failed(*directory, error);
+}
+
+void LogManager::directory_failed(const LogDirectoryState& directory) {
+  for (const auto& [id, topic] : table_.topics()) {
+    for (const auto& partition : topic.partitions) {
+      if (partition && directory.holds(partition->log().directory())) partition->resign();
+    }
+  }
+}
+
+void LogManager::close_logs() {
+  for (const auto& [id, topic] : table_.topics()) {
+    for (const auto& partition : topic.partitions) {
+      if (!partition || partition->is_offline()) continue;
+      if (const Result<void> closed = partition->log().close_clean(); !closed) {
+        LOG_ERROR("closing {}: {}", partition->log().directory(), closed.error().context);
+        if (auto* directory = directories_.holding(partition->log().directory())) directory->failed = true;
+      }
+    }
+  }
 }
 
 }  // namespace kurier::broker

@@ -1,61 +1,82 @@
-// LogManager: which partitions this node has on which disk, made to follow the metadata.
+// LogManager: the partitions of one shard, made to follow the metadata, and what is done to their logs from time to time.
 //
-// Opens and locks the log directories, opens the logs of the partitions that the image gives to this node, creates and
-// deletes them as topics come and go, keeps the checkpoints, and runs retention. On the shard's thread once it serves;
-// before and after that on the starting thread.
+// On the shard's thread once the node serves; before and after that on the starting thread. open_log may be called from
+// several threads at the start.
 #pragma once
 
+#include <functional>
 #include <memory>
 #include <string>
 #include <vector>
 
+#include "broker/log_directories.h"
 #include "broker/partition_table.h"
+#include "broker/shards.h"
 #include "config/node_config.h"
 #include "replication/metadata/image.h"
-#include "storage/log_directory.h"
 
 namespace kurier::broker {
 
-class LogManager {
+struct LogManagerPorts {
+  FileSystem& files;
+  const Clock& clock;
+  Executor& executor;  // of the shard
+  Timers& timers;
+  WorkPool& flusher;
+  // A directory has failed for the first time; on the shard that saw it. Every shard's directory_failed is to be called.
+  std::function<void(LogDirectoryState& directory, const Error& error)> directory_failed;
+};
+
+class LogManager final : public DiskMonitor {
  public:
-  struct Directory {
-    std::unique_ptr<storage::LogDirectory> files;
-    DirectoryId id;
-    bool was_clean = false;
-    storage::OffsetCheckpoint recovery_points;
-    storage::OffsetCheckpoint log_start_offsets;
-    std::size_t partitions = 0;
+  // Everything given outlives it. It has the partitions that `shard` of `shards` owns.
+  LogManager(LogManagerPorts ports, const config::NodeConfig& config, PartitionTable& table, LogDirectories& directories,
+             ShardIndex shard, ShardIndex shards);
+
+  struct Opened {
+    std::unique_ptr<storage::Log> log;
+    config::TopicConfig config;
   };
+  // Opens or creates the log of a partition, and recovers it if it has to be.
+  Result<Opened> open_log(const replication::MetadataImage& image, const replication::TopicImage& topic,
+                          const replication::PartitionImage& partition) const;
+  // From here on the partition is served.
+  Result<void> adopt(const replication::TopicImage& topic, const replication::PartitionImage& partition, Opened opened);
 
-  LogManager(FileSystem& files, PartitionPorts ports, const config::NodeConfig& config, PartitionTable& table,
-             std::vector<Directory> directories);
-
-  // Opens what is on the disk and belongs to the image. Everything else in the directories is left alone and named.
-  Result<void> load(const replication::MetadataImage& image);
   void apply(const replication::MetadataImage& image, const replication::MetadataDelta::Changes& changes);
 
-  // Retention, rolling by time, flushing of what is sealed, checkpoints: at log.retention.check.interval.ms and
-  // log.flush.offset.checkpoint.interval.ms.
+  // Retention, rolling by time, flushing of what is sealed: at log.retention.check.interval.ms.
   void maintain();
-  void write_checkpoints();
-  // Flushes and closes all logs and marks the directories as cleanly shut down.
-  Result<void> close_clean(BrokerEpoch broker_epoch);
+  // Adds to what the checkpoints of each directory are to say, in the order of LogDirectories::all().
+  void collect_offsets(std::vector<DirectoryOffsets>& offsets) const;
+  void directory_failed(const LogDirectoryState& directory);
+  // Flushes and closes all logs; a directory in which that has failed is marked as failed.
+  void close_logs();
+
+  // DiskMonitor
+  void disk_failed(const std::string& partition_path, const Error& error) override;
 
  private:
-  Result<void> open(const replication::MetadataImage& image, const replication::TopicImage& topic,
-                    const replication::PartitionImage& partition);
-  Directory& directory_for(const std::string& topic, PartitionIndex index, const replication::PartitionImage& partition);
+  [[nodiscard]] bool is_mine(const TopicId& topic, const replication::PartitionImage& partition) const;
   [[nodiscard]] config::TopicConfig topic_config(const replication::MetadataImage& image, const std::string& topic) const;
   [[nodiscard]] replication::PartitionLeaderState leadership(const replication::PartitionImage& partition,
                                                              const config::TopicConfig& config) const;
   void remove(TopicId topic);
   void remove_later(std::vector<std::string> paths, std::chrono::milliseconds delay);
+  void maintain(Partition& partition, Timestamp now);
 
-  FileSystem& files_;
-  PartitionPorts ports_;
+  LogManagerPorts ports_;
   const config::NodeConfig& config_;
   PartitionTable& table_;
-  std::vector<Directory> directories_;
+  LogDirectories& directories_;
+  const ShardIndex shard_;
+  const ShardIndex shards_;
 };
+
+// At the start: opens the logs of all partitions that the image gives to this node, on the threads of `pool`
+// (num.recovery.threads.per.data.dir for each directory), and hands them to the managers, one for each shard. A partition that
+// cannot be opened is offline alone. What else lies in the directories is left alone and named.
+Result<void> load_logs(FileSystem& files, const std::vector<LogManager*>& managers, LogDirectories& directories,
+                       const replication::MetadataImage& image, BrokerId self, WorkPool& pool);
 
 }  // namespace kurier::broker

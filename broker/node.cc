@@ -3,20 +3,16 @@
 #include <fmt/ranges.h>
 
 #include <algorithm>
-#include <set>
 
 #include "base/log.h"
-#include "broker/broker.h"
-#include "broker/cluster_control.h"
-#include "broker/log_manager.h"
 #include "broker/net/host_name.h"
 #include "broker/net/posix_file_system.h"
 #include "broker/net/reactor_thread.h"
-#include "broker/net/server.h"
 #include "broker/net/signals.h"
 #include "broker/net/system_clock.h"
 #include "broker/net/system_random.h"
 #include "broker/net/thread_pool.h"
+#include "broker/shard_runtime.h"
 #include "replication/raft/format.h"
 
 namespace kurier::broker {
@@ -41,10 +37,14 @@ net::ServerOptions server_options(const config::NetworkConfig& network) {
 // Without a host clients are sent to this machine's own name.
 std::string advertised_host(const config::Listener& listener) { return listener.host.empty() ? net::host_name() : listener.host; }
 
+std::size_t shard_count(const config::NodeConfig& config) {
+  return config.shards > 0 ? static_cast<std::size_t>(config.shards) : net::core_count();
+}
+
 class Node {
  public:
-  Node(config::LoadedConfig config, MonotonicTime started)
-      : config_(std::move(config.node)), started_(started), shard_(clock_), flusher_("flush", 2), metadata_sync_("metadata-sync", 1) {}
+  Node(config::LoadedConfig config, MonotonicTime started);
+  ~Node() { stop_threads(); }
 
   Result<void> run();
 
@@ -52,14 +52,18 @@ class Node {
   Result<void> open_directories();
   Result<void> format();
   Result<void> start_controller();
-  Result<void> start_broker();
+  Result<void> start_shards();
+  Result<void> listen();
+  void publish(const replication::ImagePointer& image, const replication::MetadataDelta::Changes& changes);
   void serve();
   void begin_stop(int signal_number);
+  void one_shard_has_drained();
   Result<void> finish_stop();
-  void schedule(std::chrono::milliseconds interval, void (LogManager::*work)());
-  [[nodiscard]] bool is_controller_listener(const config::Listener& listener) const {
-    return std::ranges::find(config_.controller_listener_names, listener.name) != config_.controller_listener_names.end();
-  }
+  void stop_threads();
+  void give_up(const Error& error);
+  void directory_failed(LogDirectoryState& directory, const Error& error);
+  void maintain_regularly(ShardRuntime& shard);
+  void write_checkpoints_regularly();
   [[nodiscard]] std::vector<replication::VoterEndpoint> controller_endpoints() const;
 
   const config::NodeConfig config_;
@@ -67,48 +71,53 @@ class Node {
   net::SystemClock clock_;
   net::SystemRandom random_;
   net::PosixFileSystem files_;
-  net::Reactor shard_;
-  net::ThreadPool flusher_;
-  net::ThreadPool metadata_sync_;
+  net::Reactor main_;  // the first shard; it also accepts connections and starts and stops the others
+  std::vector<std::unique_ptr<net::ReactorThread>> threads_;  // of the other shards
+  LogDirectories directories_{files_};
+  net::ThreadPool flusher_{"flush", 2};
+  net::ThreadPool metadata_sync_{"metadata-sync", 1};
   std::unique_ptr<storage::LogDirectory> metadata_directory_;  // where it is none of log.dirs
-  std::vector<LogManager::Directory> directories_;
   std::string cluster_id_;
   DirectoryId metadata_directory_id_;
   std::unique_ptr<LocalController> controller_;
   std::unique_ptr<net::ReactorThread> control_;
-  std::unique_ptr<ClusterControl> cluster_control_;
-  std::unique_ptr<Broker> broker_;
-  std::unique_ptr<LogManager> logs_;
-  std::unique_ptr<net::Server> server_;
+  Shards shards_;
+  std::vector<ShardRuntime> runtimes_;
+  CheckpointWriter checkpoints_{runtimes_, directories_, flusher_};
+  std::size_t shards_to_drain_ = 0;
   Result<void> outcome_;
 };
+
+Node::Node(config::LoadedConfig config, MonotonicTime started) : config_(std::move(config.node)), started_(started), main_(clock_) {
+  runtimes_.resize(shard_count(config_));
+  runtimes_.front().reactor = &main_;
+  for (std::size_t i = 1; i < runtimes_.size(); ++i) {
+    threads_.push_back(std::make_unique<net::ReactorThread>(fmt::format("shard-{}", i), clock_));
+    runtimes_[i].reactor = &threads_.back()->reactor();
+  }
+}
 
 Result<void> Node::run() {
   if (!config_.is_broker || !config_.is_controller) {
     return fail(Failure::kUnsupported, "process.roles: only broker,controller together is there yet");
   }
-  net::watch_stop_signals(shard_, [this](int signal_number) { begin_stop(signal_number); });
+  net::watch_stop_signals(main_, [this](int signal_number) { begin_stop(signal_number); });
   TRY(open_directories());
   TRY(format());
   control_ = std::make_unique<net::ReactorThread>("control", clock_);
   TRY(start_controller());
-  TRY(start_broker());
-  controller_->unfence([this] { shard_.post([this] { serve(); }); });
-  shard_.run();
+  TRY(start_shards());
+  TRY(listen());
+  controller_->unfence([this] { main_.post([this] { serve(); }); });
+  main_.run();
   TRY(outcome_);
   return finish_stop();
 }
 
 Result<void> Node::open_directories() {
-  for (const std::string& path : config_.log_dirs) {
-    TRY_ASSIGN(auto opened, storage::LogDirectory::open(files_, path));
-    LogManager::Directory directory;
-    directory.files = std::move(opened);
-    TRY_ASSIGN(directory.was_clean, directory.files->take_clean_shutdown_mark());
-    TRY_ASSIGN(directory.recovery_points, directory.files->recovery_points());
-    TRY_ASSIGN(directory.log_start_offsets, directory.files->log_start_offsets());
+  for (const std::string& path : config_.log_dirs) TRY(directories_.add(path));
+  for (const LogDirectoryState& directory : directories_.all()) {
     if (directory.files->meta_properties()) cluster_id_ = directory.files->meta_properties()->cluster_id;
-    directories_.push_back(std::move(directory));
   }
   if (std::ranges::find(config_.log_dirs, config_.metadata_log_dir) == config_.log_dirs.end()) {
     TRY_ASSIGN(metadata_directory_, storage::LogDirectory::open(files_, config_.metadata_log_dir));
@@ -137,8 +146,8 @@ Result<void> Node::format() {
                                             random_, clock_.wall()));
   for (const replication::Formatted& directory : formatted) {
     if (directory.path == config_.metadata_log_dir) metadata_directory_id_ = directory.directory_id;
-    for (LogManager::Directory& mine : directories_) {
-      if (mine.files->path() == directory.path) mine.id = directory.directory_id;
+    for (LogDirectoryState& mine : directories_.all()) {
+      if (mine.path() == directory.path) mine.id = directory.directory_id;
     }
   }
   return {};
@@ -181,52 +190,79 @@ Result<void> Node::start_controller() {
   for (const config::Listener& listener : config_.advertised_listeners) {
     options.broker.endpoints.push_back({.name = listener.name, .host = advertised_host(listener), .port = listener.port});
   }
-  for (const LogManager::Directory& directory : directories_) options.broker.log_dirs.push_back(directory.id);
+  for (const LogDirectoryState& directory : directories_.all()) options.broker.log_dirs.push_back(directory.id);
   replication::LocalControllerPorts ports{
       .files = files_,
       .clock = clock_,
       .random = random_,
       .control = control_->reactor(),
       .sync_pool = metadata_sync_,
-      .publish =
-          [this](replication::ImagePointer image, const replication::MetadataDelta::Changes& changes) {
-            shard_.post([this, image = std::move(image), changes] {
-              broker_->set_image(image);
-              logs_->apply(*image, changes);
-            });
-          },
+      .publish = [this](replication::ImagePointer image, const auto& changes) { publish(image, changes); },
       .failed =
           [this](const Error& error) {
-            shard_.post([this, error] {
+            main_.post([this, error] {
               LOG_ERROR("the metadata log cannot be written any more, the node stops: {}", error.context);
-              outcome_ = std::unexpected(error);
-              shard_.stop();
+              give_up(error);
             });
           }};
   TRY_ASSIGN(controller_, LocalController::start(std::move(ports), std::move(options)));
   return {};
 }
 
-Result<void> Node::start_broker() {
-  cluster_control_ = std::make_unique<ClusterControl>(shard_, control_->reactor(), *controller_, config_.node_id);
-  broker_ = std::make_unique<Broker>(Broker::Ports{clock_, shard_, shard_}, config_, cluster_id_, *cluster_control_);
-  logs_ = std::make_unique<LogManager>(files_, PartitionPorts{clock_, shard_, shard_, flusher_}, config_, broker_->partitions(),
-                                       std::move(directories_));
+Result<void> Node::start_shards() {
+  const auto count = static_cast<ShardIndex>(runtimes_.size());
   const auto image = controller_->image();
-  broker_->set_image(image);
-  TRY(logs_->load(*image));
-  server_ = std::make_unique<net::Server>(shard_, *broker_, server_options(config_.network));
+  std::vector<LogManager*> managers;
+  for (ShardIndex i = 0; i < count; ++i) {
+    ShardRuntime& shard = runtimes_[i];
+    net::Reactor& reactor = *shard.reactor;
+    shard.control = std::make_unique<ClusterControl>(reactor, control_->reactor(), *controller_, config_.node_id);
+    shard.broker = std::make_unique<Broker>(Broker::Ports{clock_, reactor, reactor}, config_, cluster_id_, *shard.control, shards_, i);
+    shard.broker->set_image(image);
+    shard.logs = std::make_unique<LogManager>(
+        LogManagerPorts{files_, clock_, reactor, reactor, flusher_,
+                        [this](LogDirectoryState& directory, const Error& error) { directory_failed(directory, error); }},
+        config_, shard.broker->partitions(), directories_, i, count);
+    shard.server = std::make_unique<net::Server>(reactor, *shard.broker, server_options(config_.network));
+    managers.push_back(shard.logs.get());
+    shards_.add({&reactor, &reactor, shard.broker.get()});
+  }
+  const std::size_t threads = static_cast<std::size_t>(config_.log.recovery_threads_per_data_dir) * directories_.all().size();
+  net::ThreadPool recovery("recovery", image->partition_count() > 1 ? threads : 1);
+  return load_logs(files_, managers, directories_, *image, config_.node_id, recovery);
+}
+
+Result<void> Node::listen() {
+  net::Server& acceptor = *runtimes_.front().server;
+  std::vector<net::Server*> others;
+  for (std::size_t i = 1; i < runtimes_.size(); ++i) others.push_back(runtimes_[i].server.get());
+  acceptor.share_with(others);
   for (const config::Listener& listener : config_.listeners) {
-    TRY_ASSIGN(const Endpoint bound, server_->listen(listener.name, {listener.host, listener.port}));
+    TRY_ASSIGN(const Endpoint bound, acceptor.listen(listener.name, {listener.host, listener.port}));
     static_cast<void>(bound);
   }
   return {};
 }
 
+// On the control thread. Whoever is answered after this finds the image at every shard: messages arrive in order.
+void Node::publish(const replication::ImagePointer& image, const replication::MetadataDelta::Changes& changes) {
+  const auto shared = std::make_shared<const replication::MetadataDelta::Changes>(changes);
+  for (ShardRuntime& shard : runtimes_) {
+    shard.reactor->post([&shard, image, shared] {
+      shard.broker->set_image(image);
+      shard.logs->apply(*image, *shared);
+    });
+  }
+}
+
 void Node::serve() {
-  server_->start();
-  schedule(config_.log.retention_check_interval, &LogManager::maintain);
-  schedule(config_.log.flush_offset_checkpoint_interval, &LogManager::write_checkpoints);
+  for (ShardRuntime& shard : runtimes_) {
+    shard.reactor->post([this, &shard] {
+      shard.server->start();
+      maintain_regularly(shard);
+    });
+  }
+  write_checkpoints_regularly();
   std::vector<std::string> listeners;
   for (const config::Listener& listener : config_.listeners) {
     listeners.push_back(fmt::format("{}://{}", listener.name, Endpoint{listener.host, listener.port}.to_string()));
@@ -237,31 +273,73 @@ void Node::serve() {
   log::flush();
 }
 
-void Node::schedule(std::chrono::milliseconds interval, void (LogManager::*work)()) {
-  constexpr std::chrono::milliseconds kNever = std::chrono::hours(24 * 365);
-  shard_.start(clock_.monotonic() + std::min(interval, kNever), [this, interval, work] {
-    (logs_.get()->*work)();
-    schedule(interval, work);
+constexpr std::chrono::milliseconds kNever = std::chrono::hours(24 * 365);  // an interval may be longer than a clock can count
+
+void Node::maintain_regularly(ShardRuntime& shard) {
+  shard.reactor->start(clock_.monotonic() + std::min(config_.log.retention_check_interval, kNever), [this, &shard] {
+    shard.logs->maintain();
+    maintain_regularly(shard);
+  });
+}
+
+void Node::write_checkpoints_regularly() {
+  main_.start(clock_.monotonic() + std::min(config_.log.flush_offset_checkpoint_interval, kNever), [this] {
+    checkpoints_.begin_round();
+    write_checkpoints_regularly();
+  });
+}
+
+// On the first shard.
+void Node::give_up(const Error& error) {
+  outcome_ = std::unexpected(error);
+  main_.stop();
+}
+
+// On any shard.
+void Node::directory_failed(LogDirectoryState& directory, const Error& error) {
+  LOG_ERROR("log directory {} has failed, its partitions are offline until the next start: {}", directory.path(), error.context);
+  for (ShardRuntime& shard : runtimes_) {
+    shard.reactor->post([&shard, &directory] { shard.logs->directory_failed(directory); });
+  }
+  if (!std::ranges::all_of(directories_.all(), [](const LogDirectoryState& one) { return one.failed.load(); })) return;
+  main_.post([this, error] {
+    LOG_ERROR("all log directories have failed, the node stops");
+    give_up(error);
   });
 }
 
 // Requests in flight are answered; then the controller is told that the broker goes.
 void Node::begin_stop(int signal_number) {
   LOG_INFO("stopping on signal {}: a second one ends the process at once", signal_number);
-  if (!server_) {  // still starting
-    shard_.stop();
+  if (shards_.count() < runtimes_.size() || !runtimes_.back().server) {  // still starting
+    main_.stop();
     return;
   }
-  broker_->begin_shutdown();
-  server_->drain([this] {
-    controller_->shut_down_broker([this] { shard_.post([this] { shard_.stop(); }); });
-  });
+  shards_to_drain_ = runtimes_.size();
+  for (ShardRuntime& shard : runtimes_) {
+    shard.reactor->post([this, &shard] {
+      shard.broker->begin_shutdown();
+      shard.server->drain([this] { main_.post([this] { one_shard_has_drained(); }); });
+    });
+  }
+}
+
+void Node::one_shard_has_drained() {
+  if (--shards_to_drain_ > 0) return;
+  controller_->shut_down_broker([this] { main_.post([this] { main_.stop(); }); });
+}
+
+void Node::stop_threads() {
+  if (control_) control_->stop();
+  for (const auto& thread : threads_) thread->stop();
 }
 
 Result<void> Node::finish_stop() {
   const BrokerEpoch epoch = controller_->broker_epoch();
-  control_->stop();
-  TRY(logs_->close_clean(epoch));
+  stop_threads();
+  for (ShardRuntime& shard : runtimes_) shard.logs->close_logs();
+  checkpoints_.write_now();
+  TRY(directories_.mark_clean(epoch));
   TRY(controller_->close());
   LOG_INFO("stopped cleanly");
   return {};

@@ -53,8 +53,7 @@ Partition::Appended Partition::append(MutableByteView batches, bool acks_all) {
   if (appended.error != ErrorCode::kNone) return appended;
   auto result = log_->append(batches, leader_.leader_epoch(), ports_.clock.wall());
   if (!result) {
-    LOG_ERROR("partition {}-{} goes offline: appending failed: {}", topic_, index_.value(), result.error().context);
-    offline_ = true;
+    disk_failed("appending", result.error());
     appended.error = ErrorCode::kKafkaStorageError;
     return appended;
   }
@@ -134,9 +133,7 @@ void Partition::start_flush() {
   if (flushing_ || offline_) return;
   auto job = log_->begin_flush();
   if (!job) {
-    LOG_ERROR("partition {}-{} goes offline: flushing failed: {}", topic_, index_.value(), job.error().context);
-    offline_ = true;
-    perform(leader_.resign());
+    disk_failed("flushing", job.error());
     return;
   }
   flushing_ = true;
@@ -149,9 +146,7 @@ void Partition::start_flush() {
       partition->flushing_ = false;
       if (!synced) {
         // Never tried again: what the kernel dropped would seem to be there.
-        LOG_ERROR("partition {}-{} goes offline: {}", partition->topic_, partition->index_.value(), synced.error().context);
-        partition->offline_ = true;
-        partition->perform(partition->leader_.resign());
+        partition->disk_failed("flushing", synced.error());
         return;
       }
       partition->log_->complete_flush(job);
@@ -159,6 +154,12 @@ void Partition::start_flush() {
       partition->flush_if_due();
     });
   });
+}
+
+void Partition::disk_failed(const char* doing, const Error& error) {
+  LOG_ERROR("partition {}-{} goes offline: {} failed: {}", topic_, index_.value(), doing, error.context);
+  resign();
+  ports_.disks.disk_failed(log_->directory(), error);
 }
 
 void Partition::flush_sealed() {

@@ -16,11 +16,19 @@
 
 namespace kurier::broker {
 
+// Who is told that a partition's disk does not work any more. On the partition's shard.
+class DiskMonitor {
+ public:
+  virtual ~DiskMonitor() = default;
+  virtual void disk_failed(const std::string& partition_path, const Error& error) = 0;
+};
+
 struct PartitionPorts {
   const Clock& clock;
   Executor& executor;  // of the partition's shard
   Timers& timers;
   WorkPool& flusher;
+  DiskMonitor& disks;
 };
 
 class Partition final : public std::enable_shared_from_this<Partition> {
@@ -55,7 +63,7 @@ class Partition final : public std::enable_shared_from_this<Partition> {
   // A new leader epoch: whoever waits for the old one is sent away.
   void lead(replication::PartitionLeaderState leadership);
   void set_config(config::TopicConfig config, const storage::LogConfig& log_config);
-  // No more requests: everybody who waits is answered NOT_LEADER_OR_FOLLOWER.
+  // No more requests, because it was deleted or its disk has failed: everybody who waits is answered NOT_LEADER_OR_FOLLOWER.
   void resign();
 
   [[nodiscard]] storage::Log& log() { return *log_; }
@@ -70,6 +78,7 @@ class Partition final : public std::enable_shared_from_this<Partition> {
   void log_advanced();
   void perform(replication::PartitionActions actions);
   void start_flush();
+  void disk_failed(const char* doing, const Error& error);
   [[nodiscard]] bool syncs_every_append() const { return log_->config().flush_messages == 1; }
   [[nodiscard]] Offset replicated_end() const { return syncs_every_append() ? log_->recovery_point() : log_->log_end_offset(); }
   void arm_deadline();
@@ -86,7 +95,7 @@ class Partition final : public std::enable_shared_from_this<Partition> {
   replication::WaiterId last_waiter_ = 0;
   std::uint64_t appends_since_flush_ = 0;
   bool flushing_ = false;
-  bool offline_ = false;  // the disk failed
+  bool offline_ = false;  // deleted, or its disk has failed
   TimerId deadline_timer_ = 0;
   MonotonicTime deadline_;
 };

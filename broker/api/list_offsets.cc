@@ -1,4 +1,5 @@
 #include "broker/api/handlers.h"
+#include "broker/api/topic_views.h"
 #include "protocol/messages/list_offsets_request.h"
 #include "protocol/messages/list_offsets_response.h"
 
@@ -53,35 +54,57 @@ void answer(Partition& partition, const PartitionRequest& request, std::int8_t i
   set(response, (*found)->offset, (*found)->epoch);
 }
 
+struct Part {
+  TopicId topic;
+  const PartitionRequest* request = nullptr;
+  PartitionResponse* response = nullptr;
+};
+
+struct Work {
+  ByOwner<Part> parts;
+  std::int16_t version = 0;
+  std::int8_t isolation = 0;
+};
+
+Task<void> answer_parts(Broker& broker, Work& work) {
+  for (const Part& part : work.parts.of(broker.shard())) {
+    const auto partition = broker.partition(part.topic, part.request->partition_index);
+    part.response->error_code = partition ? check_leader_epoch(**partition, part.request->current_leader_epoch) : partition.error();
+    if (part.response->error_code != ErrorCode::kNone) continue;
+    answer(**partition, *part.request, work.isolation, *part.response);
+    if (work.version < 4) part.response->leader_epoch = LeaderEpoch(-1);
+  }
+  co_return;
+}
+
 }  // namespace
 
 Task<net::Reply> list_offsets(Broker& broker, Call call) {
   const auto request = parse_body<ListOffsetsRequest>(call.request);
   if (!request) co_return refuse(call, request.error());
   ListOffsetsResponse response;
+  response.topics.reserve(request->topics.size());
+  Work work{ByOwner<Part>(broker.shards()), call.request.version, request->isolation_level};
+  const auto image = broker.image();
   for (const auto& topic_request : request->topics) {
     auto& topic_response = response.topics.emplace_back();
     topic_response.name = topic_request.name;
-    const LocalTopic* topic = broker.partitions().find(topic_request.name);
+    topic_response.partitions.reserve(topic_request.partitions.size());
+    const auto topic = image->topic(topic_request.name);
     for (const auto& partition_request : topic_request.partitions) {
       auto& partition_response = topic_response.partitions.emplace_back();
       partition_response.partition_index = partition_request.partition_index;
-      const auto partition = topic == nullptr ? nullptr : topic->find(partition_request.partition_index);
-      if (partition == nullptr) {
-        partition_response.error_code = ErrorCode::kUnknownTopicOrPartition;
-        continue;
-      }
-      if (version_of(partition_request.timestamp) > call.request.version) {
+      const auto owner = owner_of(broker, topic.get(), partition_request.partition_index, false);
+      if (!owner) {
+        partition_response.error_code = owner.error();
+      } else if (version_of(partition_request.timestamp) > call.request.version) {
         partition_response.error_code = ErrorCode::kUnsupportedVersion;
-        continue;
-      }
-      partition_response.error_code = check_leader_epoch(*partition, partition_request.current_leader_epoch);
-      if (partition_response.error_code == ErrorCode::kNone) {
-        answer(*partition, partition_request, request->isolation_level, partition_response);
-        if (call.request.version < 4) partition_response.leader_epoch = LeaderEpoch(-1);
+      } else {
+        work.parts.add(*owner, {topic->id, &partition_request, &partition_response});
       }
     }
   }
+  co_await on_shards(broker.shards(), broker.shard(), work.parts.owners(), answer_parts, work);
   co_return respond(call, response);
 }
 

@@ -27,4 +27,13 @@ std::vector<BrokerId> offline_replicas(const replication::MetadataImage& image, 
   return offline;
 }
 
+std::expected<ShardIndex, protocol::ErrorCode> owner_of(const Broker& broker, const replication::TopicImage* topic,
+                                                        PartitionIndex partition, bool named_by_id) {
+  if (topic == nullptr && named_by_id) return std::unexpected(protocol::ErrorCode::kUnknownTopicId);
+  if (topic == nullptr || !topic->partitions.contains(partition)) {
+    return std::unexpected(protocol::ErrorCode::kUnknownTopicOrPartition);
+  }
+  return broker.shards().owner_of(topic->id, partition);
+}
+
 }  // namespace kurier::broker::api

@@ -21,4 +21,9 @@ inline constexpr std::int32_t kAllClusterOperations = 0b1'1111'1010'0000;
 // The partitions of a topic that have a replica on an offline broker show it.
 [[nodiscard]] std::vector<BrokerId> offline_replicas(const replication::MetadataImage& image, const replication::PartitionImage& partition);
 
+// The owner of a partition that a request names. `topic` is null where the image has none of its name or id; then, and
+// where it has no such partition, the error is UNKNOWN_TOPIC_ID or UNKNOWN_TOPIC_OR_PARTITION.
+[[nodiscard]] std::expected<ShardIndex, protocol::ErrorCode> owner_of(const Broker& broker, const replication::TopicImage* topic,
+                                                                      PartitionIndex partition, bool named_by_id);
+
 }  // namespace kurier::broker::api

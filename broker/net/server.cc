@@ -9,6 +9,7 @@
 #include <algorithm>
 #include <boost/asio/posix/stream_descriptor.hpp>
 #include <cerrno>
+#include <mutex>
 
 #include "base/log.h"
 #include "broker/net/reactor_impl.h"
@@ -51,6 +52,37 @@ std::uint16_t port_of(const sockaddr_storage& address) {
 
 }  // namespace
 
+namespace {
+
+// The connections of all shards, for the limits that hold for the node.
+class ConnectionCounts {
+ public:
+  // False, and nothing counted, where a limit is reached.
+  bool add(const std::string& ip, const ServerOptions& options, std::size_t* of_all, std::size_t* of_ip) {
+    const std::lock_guard lock(mutex_);
+    const auto found = per_ip_.find(ip);
+    *of_all = all_;
+    *of_ip = found == per_ip_.end() ? 0 : found->second;
+    if (all_ >= options.connections_max || *of_ip >= options.connections_per_ip_max) return false;
+    ++all_;
+    ++per_ip_[ip];
+    return true;
+  }
+  void remove(const std::string& ip) {
+    const std::lock_guard lock(mutex_);
+    --all_;
+    const auto found = per_ip_.find(ip);
+    if (found != per_ip_.end() && --found->second == 0) per_ip_.erase(found);
+  }
+
+ private:
+  std::mutex mutex_;
+  std::size_t all_ = 0;
+  std::unordered_map<std::string, std::size_t> per_ip_;
+};
+
+}  // namespace
+
 struct Server::Impl {
   struct Listener {
     Listener(Reactor& reactor, int descriptor, std::string its_name, Endpoint its_local)
@@ -78,7 +110,7 @@ struct Server::Impl {
       const int descriptor =
           ::accept4(listener.socket.native_handle(), nullptr, nullptr, SOCK_NONBLOCK | SOCK_CLOEXEC);
       if (descriptor >= 0) {
-        add(listener, descriptor);
+        hand_out(listener, descriptor);
         continue;
       }
       if (errno == EINTR || errno == ECONNABORTED) continue;
@@ -96,23 +128,33 @@ struct Server::Impl {
     }
   }
 
-  void add(Listener& listener, int descriptor) {
-    auto stream = adopt_socket(reactor, descriptor, options.socket, options.slice_mode);
+  // The next server in turn gets it.
+  void hand_out(const Listener& listener, int descriptor) {
+    Impl& next = *servers[next_server++ % servers.size()];
+    if (&next == this) return add(listener.name, listener.local, Socket(descriptor));
+    next.reactor.post([&next, name = listener.name, local = listener.local, socket = Socket(descriptor)]() mutable {
+      next.add(name, local, std::move(socket));
+    });
+  }
+
+  void add(const std::string& listener_name, const Endpoint& local, Socket socket) {
+    if (draining) return;
+    auto stream = adopt_socket(reactor, socket.release(), options.socket, options.slice_mode);
     if (!stream) return;
     const std::string ip = (*stream)->peer().host;
-    if (connections.size() >= options.connections_max || per_ip[ip] >= options.connections_per_ip_max) {
+    std::size_t of_all = 0;
+    std::size_t of_ip = 0;
+    if (!counts->add(ip, options, &of_all, &of_ip)) {
       LOG_WARN("refusing a connection of {}: {} connections, {} from this address (max.connections, max.connections.per.ip)",
-               ip, connections.size(), per_ip[ip]);
+               ip, of_all, of_ip);
       (*stream)->close();
-      if (per_ip[ip] == 0) per_ip.erase(ip);
       return;
     }
-    ++per_ip[ip];
     ConnectionContext context;
     context.id = ++last_id;
-    context.listener_name = listener.name;
+    context.listener_name = listener_name;
     context.peer = (*stream)->peer();
-    context.local = listener.local;
+    context.local = local;
     auto connection = std::make_shared<Connection>(shard, std::move(*stream), std::move(context),
                                                    [this](Connection* gone) { remove(*gone); });
     connections.emplace(last_id, connection);
@@ -120,8 +162,7 @@ struct Server::Impl {
   }
 
   void remove(Connection& gone) {
-    const auto ip = per_ip.find(gone.context().peer.host);
-    if (ip != per_ip.end() && --ip->second == 0) per_ip.erase(ip);
+    counts->remove(gone.context().peer.host);
     connections.erase(gone.context().id);
     if (draining && connections.empty() && drained) reactor.post(std::exchange(drained, nullptr));
   }
@@ -156,7 +197,9 @@ struct Server::Impl {
   ConnectionShard shard;
   std::vector<std::unique_ptr<Listener>> listeners;
   std::map<std::uint64_t, std::shared_ptr<Connection>> connections;
-  std::unordered_map<std::string, std::size_t> per_ip;
+  std::shared_ptr<ConnectionCounts> counts = std::make_shared<ConnectionCounts>();
+  std::vector<Impl*> servers{this};
+  std::size_t next_server = 0;
   std::uint64_t last_id = 0;
   TimerId sweep_timer = 0;
   bool draining = false;
@@ -166,6 +209,13 @@ struct Server::Impl {
 Server::Server(Reactor& reactor, RequestHandler& handler, ServerOptions options)
     : impl_(std::make_unique<Impl>(reactor, handler, options)) {}
 Server::~Server() = default;
+
+void Server::share_with(const std::vector<Server*>& others) {
+  for (Server* other : others) {
+    other->impl_->counts = impl_->counts;
+    impl_->servers.push_back(other->impl_.get());
+  }
+}
 
 Result<Endpoint> Server::listen(const std::string& listener_name, const Endpoint& endpoint) {
   addrinfo hints{};

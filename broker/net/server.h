@@ -1,7 +1,7 @@
-// Server: the listeners and connections of one shard.
+// Server: the connections of one shard, and the listeners of the node on the shard that has them.
 //
-// `listen` binds at once, so that an address in use stops the start; connections are accepted after `start`. All calls
-// on the reactor's thread, or before it runs.
+// `listen` binds at once, so that an address in use stops the start; connections are accepted after `start` and go round
+// the servers of all shards (`share_with`). All calls on the reactor's thread, or before it runs.
 #pragma once
 
 #include <cstdint>
@@ -9,6 +9,7 @@
 #include <memory>
 #include <string>
 #include <unordered_map>
+#include <vector>
 
 #include "broker/net/connection.h"
 #include "broker/net/reactor.h"
@@ -32,6 +33,9 @@ class Server {
   Server(const Server&) = delete;
   Server& operator=(const Server&) = delete;
 
+  // From now on connections are given in turn to this server and to `others`, which outlive it. Limits on connections then
+  // hold for all together. Before start.
+  void share_with(const std::vector<Server*>& others);
   // Binds; the endpoint with the port that was given. kInUse names the address.
   Result<Endpoint> listen(const std::string& listener_name, const Endpoint& endpoint);
   void start();

@@ -2,11 +2,14 @@
 
 #include <pthread.h>
 
+#include <algorithm>
 #include <utility>
 
 #include "base/check.h"
 
 namespace kurier::net {
+
+std::size_t core_count() { return std::max(1U, std::thread::hardware_concurrency()); }
 
 ThreadPool::ThreadPool(const std::string& name, std::size_t threads) {
   KURIER_CHECK(threads > 0);

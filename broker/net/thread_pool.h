@@ -14,6 +14,9 @@
 
 namespace kurier::net {
 
+// As many threads as can run at once; at least 1.
+[[nodiscard]] std::size_t core_count();
+
 class ThreadPool final : public WorkPool {
  public:
   // `name` shows in top and gdb; the kernel keeps 15 characters.

@@ -1,0 +1,197 @@
+#include "broker/api/fetch_read.h"
+
+#include <algorithm>
+
+#include "broker/api/handlers.h"
+#include "broker/api/topic_views.h"
+
+namespace kurier::broker::api {
+namespace {
+
+using protocol::ErrorCode;
+using protocol::FetchResponse;
+using replication::FetchBound;
+
+FetchBound bound_of(const FetchScope& scope) {
+  return scope.committed_only ? FetchBound::kLastStableOffset : FetchBound::kHighWatermark;
+}
+
+// What is left of the limit, and whether anything has been found yet.
+class Budget {
+ public:
+  explicit Budget(std::uint64_t bytes_max) : left_bytes_(bytes_max) {}
+  [[nodiscard]] std::uint64_t left_bytes() const { return left_bytes_; }
+  [[nodiscard]] bool nothing_yet() const { return nothing_yet_; }
+  // How much of a slice may be returned: nothing rather than a part of its first batch, but for the very first.
+  std::uint64_t take(std::uint64_t slice_bytes, std::uint64_t first_batch_bytes, std::int32_t partition_max_bytes) {
+    std::uint64_t bytes = std::min({slice_bytes, left_bytes_, static_cast<std::uint64_t>(std::max(0, partition_max_bytes))});
+    if (bytes < first_batch_bytes) bytes = nothing_yet_ ? std::min(first_batch_bytes, slice_bytes) : 0;
+    if (bytes > 0) nothing_yet_ = false;
+    left_bytes_ -= std::min(left_bytes_, bytes);
+    return bytes;
+  }
+
+ private:
+  std::uint64_t left_bytes_;
+  bool nothing_yet_ = true;
+};
+
+struct Reading {
+  const FetchScope& scope;
+  ByOwner<FetchItem*> parts;
+};
+
+void add_aborted(Partition& partition, Offset from, const storage::LogRead& read, Offset upper, FetchResponse::PartitionData& data) {
+  data.aborted_transactions.emplace();
+  if (read.slice.size_bytes == 0) return;
+  const auto aborted = partition.log().aborted_transactions(from, upper);
+  if (!aborted) return;
+  for (const storage::AbortedTransaction& transaction : *aborted) {
+    auto& entry = data.aborted_transactions->emplace_back();
+    entry.producer_id = transaction.producer_id;
+    entry.first_offset = transaction.first_offset;
+  }
+}
+
+void read_partition(Partition& partition, const FetchScope& scope, Budget& budget, FetchItem& item) {
+  FetchResponse::PartitionData& data = item.data;
+  data.error_code = check_leader_epoch(partition, item.wanted.current_leader_epoch);
+  if (data.error_code != ErrorCode::kNone) return;
+  item.bound = partition.leader().bound(bound_of(scope));
+  data.high_watermark = partition.leader().high_watermark();
+  data.last_stable_offset = partition.leader().last_stable_offset();
+  data.log_start_offset = partition.log().log_start_offset();
+  const std::uint64_t bytes_max = std::min(budget.left_bytes(), static_cast<std::uint64_t>(std::max(0, item.wanted.partition_max_bytes)));
+  auto read = partition.log().read(item.wanted.fetch_offset, bytes_max, item.bound, budget.nothing_yet());
+  if (!read) {
+    data.error_code = read.error().failure == Failure::kOutOfRange ? ErrorCode::kOffsetOutOfRange : ErrorCode::kKafkaStorageError;
+    if (data.error_code == ErrorCode::kKafkaStorageError) LOG_ERROR("fetch: {}", read.error().context);
+    data.high_watermark = data.last_stable_offset = data.log_start_offset = Offset(-1);
+    return;
+  }
+  if (scope.committed_only) add_aborted(partition, item.wanted.fetch_offset, *read, item.bound, data);
+  if (budget.take(read->slice.size_bytes, read->first_batch_bytes, item.wanted.partition_max_bytes) == 0) return;
+  item.first_batch_bytes = read->first_batch_bytes;
+  data.records.slices.push_back(std::move(read->slice));
+}
+
+Task<void> read_parts(Broker& broker, Reading& reading) {
+  Budget budget(reading.scope.bytes_max);
+  for (FetchItem* item : reading.parts.of(broker.shard())) {
+    const auto partition = broker.partition(item->topic_id, item->wanted.partition);
+    if (partition) {
+      read_partition(**partition, reading.scope, budget, *item);
+    } else {
+      item->data.error_code = partition.error();
+    }
+  }
+  co_return;
+}
+
+void reset(FetchItem& item) {
+  item.data = FetchResponse::PartitionData{};
+  item.data.partition_index = item.wanted.partition;
+  item.data.high_watermark = Offset(-1);
+  item.data.records.is_null = false;
+  item.first_batch_bytes = 0;
+  item.bound = Offset(-1);
+}
+
+// The items that are at an owner of this node; the others have their error.
+ByOwner<FetchItem*> distribute(const Broker& broker, const FetchScope& scope, std::vector<FetchItem>& items) {
+  ByOwner<FetchItem*> parts(broker.shards());
+  const auto image = broker.image();
+  for (FetchItem& item : items) {
+    const auto topic = scope.by_id ? image->topic(item.topic_id) : image->topic(item.topic);
+    const auto owner = owner_of(broker, topic.get(), item.wanted.partition, scope.by_id);
+    if (!owner) {
+      item.data.error_code = owner.error();
+      continue;
+    }
+    item.topic_id = topic->id;
+    parts.add(*owner, &item);
+  }
+  return parts;
+}
+
+// Rings once, on the shard of the connection that waits, whoever pulls it.
+class Bell {
+ public:
+  explicit Bell(const Shards::Shard& home) : home_(home) {}
+  void ring() {
+    if (!rung.is_set()) rung.set(true);
+  }
+  static void ring_from(const Broker& there, const std::shared_ptr<Bell>& bell) {
+    if (there.shards().at(there.shard()).executor == bell->home_.executor) return bell->ring();
+    bell->home_.executor->post([bell] { bell->ring(); });
+  }
+
+  Event<bool> rung;
+
+ private:
+  const Shards::Shard& home_;
+};
+
+struct Watch {
+  FetchBound bound;
+  ByOwner<FetchItem*> parts;
+  std::shared_ptr<Bell> bell;
+  struct Registered {
+    std::shared_ptr<Partition> partition;
+    replication::WaiterId waiter;
+  };
+  std::vector<std::vector<Registered>> registered;  // by shard
+};
+
+Task<void> begin_watch(Broker& broker, Watch& watch) {
+  auto& registered = watch.registered[broker.shard()];
+  for (const FetchItem* item : watch.parts.of(broker.shard())) {
+    const auto partition = broker.partition(item->topic_id, item->wanted.partition);
+    if (!partition || (*partition)->leader().bound(watch.bound) != item->bound) {
+      Bell::ring_from(broker, watch.bell);  // it has changed since it was read
+      continue;
+    }
+    const auto waiter = (*partition)->wake_when_beyond(watch.bound, item->bound,
+                                                       [&broker, bell = watch.bell] { Bell::ring_from(broker, bell); });
+    registered.push_back({*partition, waiter});
+  }
+  co_return;
+}
+
+Task<void> end_watch(Broker& broker, Watch& watch) {
+  auto& registered = watch.registered[broker.shard()];
+  for (const Watch::Registered& one : registered) one.partition->forget(one.waiter);
+  registered.clear();
+  co_return;
+}
+
+}  // namespace
+
+Task<void> read_all(Broker& broker, const FetchScope& scope, std::vector<FetchItem>& items) {
+  for (FetchItem& item : items) reset(item);
+  Reading reading{scope, distribute(broker, scope, items)};
+  co_await on_shards(broker.shards(), broker.shard(), reading.parts.owners(), read_parts, reading);
+  // Each shard knew only its own share.
+  Budget budget(scope.bytes_max);
+  for (FetchItem& item : items) {
+    auto& slices = item.data.records.slices;
+    if (slices.empty()) continue;
+    slices.front().size_bytes = budget.take(slices.front().size_bytes, item.first_batch_bytes, item.wanted.partition_max_bytes);
+    if (slices.front().size_bytes == 0) slices.clear();
+  }
+}
+
+Task<void> wait_for_more(Broker& broker, const FetchScope& scope, std::vector<FetchItem>& items, MonotonicTime deadline) {
+  const auto bell = std::make_shared<Bell>(broker.shards().at(broker.shard()));
+  Watch watch{bound_of(scope), distribute(broker, scope, items), bell, {}};
+  watch.registered.resize(broker.shards().count());
+  const TimerId timer = broker.ports().timers.start(deadline, [bell] { bell->ring(); });
+  const Broker::WakeId on_shutdown = broker.on_shutdown([bell] { bell->ring(); });
+  co_await on_shards(broker.shards(), broker.shard(), watch.parts.owners(), begin_watch, watch);
+  co_await bell->rung;
+  broker.ports().timers.cancel(timer);
+  broker.forget_shutdown(on_shutdown);
+  co_await on_shards(broker.shards(), broker.shard(), watch.parts.owners(), end_watch, watch);
+}
+
+}  // namespace kurier::broker::api

@@ -1,0 +1,39 @@
+// What a Fetch asks for, read over all shards as slices of files, and the wait until there is more.
+//
+// Called on the connection's shard; each partition is read on its owner, one message for each shard. No record bytes are
+// copied, so a shard may read up to the whole limit without regard to the others; what is too much is cut off here.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "broker/broker.h"
+#include "protocol/messages/fetch_request.h"
+#include "protocol/messages/fetch_response.h"
+
+namespace kurier::broker::api {
+
+// One partition that a fetch asks for. Its answer lies beside it.
+struct FetchItem {
+  std::string topic;  // as the request names it: up to version 12
+  TopicId topic_id;   // from version 13 on
+  protocol::FetchRequest::FetchPartition wanted;
+
+  protocol::FetchResponse::PartitionData data;
+  std::uint64_t first_batch_bytes = 0;  // of data.records
+  Offset bound{-1};                     // up to where it was readable
+};
+
+struct FetchScope {
+  bool by_id = false;
+  bool committed_only = false;    // isolation level READ_COMMITTED
+  std::uint64_t bytes_max = 0;    // of all partitions together; the first batch is returned however long it is (KIP-74)
+};
+
+// Fills in the answers, anew at each call.
+Task<void> read_all(Broker& broker, const FetchScope& scope, std::vector<FetchItem>& items);
+
+// After read_all: until one of the partitions has more, or leads no longer, the deadline, or shutdown.
+Task<void> wait_for_more(Broker& broker, const FetchScope& scope, std::vector<FetchItem>& items, MonotonicTime deadline);
+
+}  // namespace kurier::broker::api

@@ -1,0 +1,86 @@
+#include "broker/log_directories.h"
+
+#include <algorithm>
+
+#include "base/log.h"
+
+namespace kurier::broker {
+
+Result<void> LogDirectories::add(const std::string& path) {
+  TRY_ASSIGN(auto opened, storage::LogDirectory::open(files_, path));
+  LogDirectoryState& directory = directories_.emplace_back();
+  directory.files = std::move(opened);
+  TRY_ASSIGN(directory.was_clean, directory.files->take_clean_shutdown_mark());
+  TRY_ASSIGN(directory.recovery_points, directory.files->recovery_points());
+  TRY_ASSIGN(directory.log_start_offsets, directory.files->log_start_offsets());
+  return {};
+}
+
+LogDirectoryState* LogDirectories::holding(const std::string& partition_path) {
+  const auto found = std::ranges::find_if(directories_, [&](const auto& directory) { return directory.holds(partition_path); });
+  return found == directories_.end() ? nullptr : &*found;
+}
+
+LogDirectoryState* LogDirectories::directory_for(const std::string& topic, PartitionIndex index,
+                                                 const replication::PartitionImage& partition, BrokerId self) {
+  for (LogDirectoryState& directory : directories_) {
+    const auto there = files_.exists(directory.files->partition_path(topic, index));
+    if (there && *there) return &directory;
+  }
+  const auto replica = std::ranges::find(partition.replicas, self);
+  if (replica != partition.replicas.end()) {
+    const auto at = static_cast<std::size_t>(replica - partition.replicas.begin());
+    for (LogDirectoryState& directory : directories_) {
+      if (at < partition.directories.size() && partition.directories[at] == directory.id) return &directory;
+    }
+  }
+  LogDirectoryState* emptiest = nullptr;
+  for (LogDirectoryState& directory : directories_) {
+    if (directory.failed) continue;
+    if (emptiest == nullptr || directory.partitions < emptiest->partitions) emptiest = &directory;
+  }
+  return emptiest;
+}
+
+void LogDirectories::forget_last_run() {
+  for (LogDirectoryState& directory : directories_) {
+    directory.was_clean = false;
+    directory.recovery_points.clear();
+    directory.log_start_offsets.clear();
+  }
+}
+
+void LogDirectories::could_not_open(const std::string& topic, const replication::PartitionImage& partition, BrokerId self) {
+  LogDirectoryState* directory = directory_for(topic, partition.partition_id, partition, self);
+  if (directory == nullptr) return;
+  directory->has_unopened = true;
+  const auto start = directory->log_start_offsets.find({topic, partition.partition_id});
+  if (start != directory->log_start_offsets.end()) directory->unopened_start_offsets.insert(*start);
+}
+
+Result<void> LogDirectories::mark_clean(BrokerEpoch broker_epoch) {
+  for (LogDirectoryState& directory : directories_) {
+    if (directory.failed || directory.has_unopened) {
+      LOG_WARN("{} is not marked as cleanly shut down: not all of its partitions could be opened and flushed", directory.path());
+      continue;
+    }
+    TRY(directory.files->write_clean_shutdown_mark(broker_epoch));
+  }
+  return {};
+}
+
+void LogDirectories::write_checkpoints(const std::vector<DirectoryOffsets>& offsets) {
+  for (std::size_t i = 0; i < directories_.size(); ++i) {
+    if (directories_[i].failed) continue;
+    storage::LogDirectory& directory = *directories_[i].files;
+    storage::OffsetCheckpoint starts = offsets[i].log_start_offsets;
+    starts.insert(directories_[i].unopened_start_offsets.begin(), directories_[i].unopened_start_offsets.end());
+    for (const Result<void>& written : {directory.write_recovery_points(offsets[i].recovery_points),
+                                        directory.write_log_start_offsets(starts),
+                                        directory.write_high_watermarks(offsets[i].high_watermarks)}) {
+      if (!written) LOG_ERROR("checkpoints of {}: {}", directory.path(), written.error().context);
+    }
+  }
+}
+
+}  // namespace kurier::broker

@@ -1,0 +1,72 @@
+// LogDirectories: the log.dirs of this node, shared by all shards: where a partition lies or goes, what their checkpoints
+// say, which of them has failed.
+//
+// Filled by the starting thread; afterwards any thread may ask. The checkpoints are written by one thread at a time.
+#pragma once
+
+#include <atomic>
+#include <deque>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "base/uuid.h"
+#include "replication/metadata/image.h"
+#include "storage/log_directory.h"
+
+namespace kurier::broker {
+
+struct LogDirectoryState {
+  std::unique_ptr<storage::LogDirectory> files;
+  DirectoryId id;
+  // Of the last run, until its logs are loaded.
+  bool was_clean = false;
+  storage::OffsetCheckpoint recovery_points;
+  storage::OffsetCheckpoint log_start_offsets;
+  std::atomic<std::size_t> partitions{0};
+  std::atomic<bool> failed{false};  // its partitions are offline until the next start
+  // A partition of it could not be opened: it is not marked as cleanly shut down, so that the next start looks closely.
+  std::atomic<bool> has_unopened{false};
+  storage::OffsetCheckpoint unopened_start_offsets;  // kept as they were; written by the starting thread only
+
+  [[nodiscard]] const std::string& path() const { return files->path(); }
+  [[nodiscard]] bool holds(const std::string& partition_path) const { return partition_path.starts_with(path() + "/"); }
+};
+
+// The offsets of the partitions of one directory.
+struct DirectoryOffsets {
+  storage::OffsetCheckpoint recovery_points;
+  storage::OffsetCheckpoint log_start_offsets;
+  storage::OffsetCheckpoint high_watermarks;
+};
+
+class LogDirectories {
+ public:
+  explicit LogDirectories(FileSystem& files) : files_(files) {}
+
+  // Opens, locks and reads one directory.
+  Result<void> add(const std::string& path);
+  [[nodiscard]] std::deque<LogDirectoryState>& all() { return directories_; }
+  [[nodiscard]] LogDirectoryState* holding(const std::string& partition_path);
+
+  // Where the partition lies; otherwise where the metadata wants it; otherwise the directory with the fewest partitions.
+  // Null if no directory is left that works.
+  LogDirectoryState* directory_for(const std::string& topic, PartitionIndex index, const replication::PartitionImage& partition,
+                                   BrokerId self);
+  // From here on a log that is opened is a new one: what the checkpoints said is of the past.
+  void forget_last_run();
+
+  // On the starting thread.
+  void could_not_open(const std::string& topic, const replication::PartitionImage& partition, BrokerId self);
+
+  // One DirectoryOffsets for each of all(), in its order. Says in the log what could not be written.
+  void write_checkpoints(const std::vector<DirectoryOffsets>& offsets);
+  // After the last checkpoints of a clean stop.
+  Result<void> mark_clean(BrokerEpoch broker_epoch);
+
+ private:
+  FileSystem& files_;
+  std::deque<LogDirectoryState> directories_;
+};
+
+}  // namespace kurier::broker

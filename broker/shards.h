@@ -1,0 +1,121 @@
+// Shards: which shard owns a partition, and how a request reaches the owners of its partitions: one message for each
+// (request, shard), whatever the number of partitions and records.
+//
+// Filled at the start before any shard runs, read by all of them afterwards. A shard is a thread with its Executor and its
+// Broker; everything that belongs to a partition happens on its owner.
+#pragma once
+
+#include <cstdint>
+#include <utility>
+#include <vector>
+
+#include "base/executor.h"
+#include "base/ids.h"
+#include "base/spawner.h"
+#include "base/task.h"
+#include "base/uuid.h"
+
+namespace kurier::broker {
+
+class Broker;
+
+using ShardIndex = std::uint32_t;
+
+class Shards {
+ public:
+  struct Shard {
+    Executor* executor = nullptr;
+    Spawner* spawner = nullptr;
+    Broker* broker = nullptr;
+  };
+
+  void add(Shard shard) { shards_.push_back(shard); }
+  [[nodiscard]] const Shard& at(ShardIndex index) const { return shards_[index]; }
+  [[nodiscard]] ShardIndex count() const { return static_cast<ShardIndex>(shards_.size()); }
+
+  // The partitions of one topic go round all shards, so that a topic with many of them uses every core.
+  [[nodiscard]] ShardIndex owner_of(const TopicId& topic, PartitionIndex partition) const {
+    return owner_of(topic, partition, count());
+  }
+  [[nodiscard]] static ShardIndex owner_of(const TopicId& topic, PartitionIndex partition, ShardIndex shards) {
+    return static_cast<ShardIndex>((topic.low + static_cast<std::uint64_t>(partition.value())) % shards);
+  }
+
+ private:
+  std::vector<Shard> shards_;
+};
+
+// The parts of a request by the shard that owns them.
+template <class Part>
+class ByOwner {
+ public:
+  explicit ByOwner(const Shards& shards) : parts_(shards.count()) {}
+  void add(ShardIndex owner, Part part) {
+    if (parts_[owner].empty()) owners_.push_back(owner);
+    parts_[owner].push_back(std::move(part));
+  }
+  [[nodiscard]] const std::vector<ShardIndex>& owners() const { return owners_; }
+  [[nodiscard]] std::vector<Part>& of(ShardIndex owner) { return parts_[owner]; }
+
+ private:
+  std::vector<std::vector<Part>> parts_;
+  std::vector<ShardIndex> owners_;
+};
+
+namespace detail {
+
+// Counts the shards that are still at work, on the shard that asked.
+struct Join {
+  std::size_t left;
+  Event<bool> done;
+  void one_has_finished() {
+    if (--left == 0) done.set(true);
+  }
+};
+
+template <class Context>
+using ShardWork = Task<void> (*)(Broker& there, Context& context);
+
+template <class Context>
+Task<void> work_here(Broker& here, ShardWork<Context> work, Context& context, Join& join) {
+  co_await work(here, context);
+  join.one_has_finished();
+}
+
+template <class Context>
+Task<void> work_there(const Shards::Shard& there, const Shards::Shard& home, ShardWork<Context> work, Context& context, Join& join) {
+  co_await work(*there.broker, context);
+  home.executor->post([&join] { join.one_has_finished(); });
+}
+
+}  // namespace detail
+
+// Runs work(broker of the shard, context) on each of `owners` (no shard twice) and returns when all have finished. The others
+// get their messages before the work of `here` begins, so work given out by one shard arrives in the order in which it was
+// given. `context` is shared by all without a lock: each shard writes only what is its own.
+template <class Context>
+Task<void> on_shards(const Shards& shards, ShardIndex here, const std::vector<ShardIndex>& owners,
+                     detail::ShardWork<Context> work, Context& context) {
+  if (owners.empty()) co_return;
+  const Shards::Shard& home = shards.at(here);
+  if (owners.size() == 1 && owners.front() == here) {
+    co_await work(*home.broker, context);
+    co_return;
+  }
+  detail::Join join{owners.size(), {}};
+  bool also_here = false;
+  for (const ShardIndex owner : owners) {
+    if (owner == here) {
+      also_here = true;
+      continue;
+    }
+    const Shards::Shard& there = shards.at(owner);
+    there.executor->post([&there, &home, work, &context, &join] {
+      there.spawner->spawn("request part", detail::work_there(there, home, work, context, join));
+    });
+  }
+  if (also_here) home.spawner->spawn("request part", detail::work_here(*home.broker, work, context, join));
+  co_await join.done;
+}
+
+}  // namespace kurier::broker

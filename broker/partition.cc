@@ -53,10 +53,15 @@ Partition::Appended Partition::append(MutableByteView batches, bool acks_all) {
   if (appended.error != ErrorCode::kNone) return appended;
   auto result = log_->append(batches, leader_.leader_epoch(), ports_.clock.wall());
   if (!result) {
-    disk_failed("appending", result.error());
+    if (result.error().failure == Failure::kNoSpace) {
+      disk_full(result.error());
+    } else {
+      disk_failed("appending", result.error());
+    }
     appended.error = ErrorCode::kKafkaStorageError;
     return appended;
   }
+  full_ = false;
   appended.result = *result;
   switch (result->verdict) {
     case storage::ProducerVerdict::kInSequence: break;
@@ -154,6 +159,11 @@ void Partition::start_flush() {
       partition->flush_if_due();
     });
   });
+}
+
+// Nothing is lost and nothing goes offline: clients try again, and succeed when there is space.
+void Partition::disk_full(const Error& error) {
+  if (!std::exchange(full_, true)) LOG_ERROR("partition {}-{} takes no records: {}", topic_, index_.value(), error.context);
 }
 
 void Partition::disk_failed(const char* doing, const Error& error) {

@@ -40,7 +40,10 @@ Result<std::shared_ptr<File>> IndexFile::file() {
 
 Result<void> IndexFile::append(ByteView entry) {
   pending_.insert(pending_.end(), entry.begin(), entry.end());
-  return pending_.size() >= kPendingBytesMax ? write_out() : Result<void>{};
+  if (pending_.size() < kPendingBytesMax) return {};
+  // On a full disk they stay in memory: the records that they are of are in the log already.
+  Result<void> written = write_out();
+  return !written && written.error().failure == Failure::kNoSpace ? Result<void>{} : written;
 }
 
 Result<void> IndexFile::write_out() {

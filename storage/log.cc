@@ -34,7 +34,9 @@ std::uint64_t Log::size_bytes() const {
 }
 
 Result<void> Log::write_epochs() {
-  return write_epoch_checkpoint(files_, directory_ + "/leader-epoch-checkpoint", epochs_.entries());
+  TRY(write_epoch_checkpoint(files_, directory_ + "/leader-epoch-checkpoint", epochs_.entries()));
+  epochs_to_write_ = false;
+  return {};
 }
 
 Result<AppendResult> Log::append(MutableByteView batches, LeaderEpoch epoch, Timestamp now, AppendOrigin origin) {
@@ -56,7 +58,8 @@ Result<AppendResult> Log::append(MutableByteView batches, LeaderEpoch epoch, Tim
   }
   if (batches.empty()) return fail(Failure::kInvalid, "an append without a batch to " + directory_);
   TRY(roll_if_needed(batches.size(), max_timestamp, result.last_offset, now));
-  if (epochs_.assign(epoch, result.first_offset)) TRY(write_epochs());
+  epochs_to_write_ = epochs_.assign(epoch, result.first_offset) || epochs_to_write_;
+  if (epochs_to_write_) TRY(write_epochs());
   TRY(write(batches, now));
   return result;
 }
@@ -83,7 +86,9 @@ Result<void> Log::write(ByteView batches, Timestamp) {
   TRY(active().append(batches, config_));
   while (!batches.empty()) {
     TRY_ASSIGN(const RecordBatchView batch, RecordBatchView::parse(batches));
-    TRY(replay_into_producers(batch, &active()));
+    const Result<void> replayed = replay_into_producers(batch, &active());
+    // The batch is in the segment already: there is no way back to before it.
+    if (!replayed) return fail(Failure::kIo, replayed.error().context);
     log_end_offset_ = batch.next_offset();
     batches = batches.subspan(batch.size_bytes());
   }

@@ -62,7 +62,8 @@ class Log {
   // Recovers what lies past the recovery point if the last shutdown was not clean.
   static Result<std::unique_ptr<Log>> open(FileSystem& files, LogOptions options, Timestamp now);
 
-  // Appends the batches of a leader: offsets are assigned, they and the epoch are stamped in place.
+  // Appends the batches of a leader: offsets are assigned, they and the epoch are stamped in place. kNoSpace: the disk is
+  // full and the log is as it was before; after any other error it must not be used any more.
   Result<AppendResult> append(MutableByteView batches, LeaderEpoch epoch, Timestamp now, AppendOrigin origin = AppendOrigin::kClient);
   // Appends batches as a leader stamped them. kOutOfRange if they do not continue the log.
   Result<void> append_as_follower(ByteView batches, Timestamp now);
@@ -147,6 +148,7 @@ class Log {
   LeaderEpochs epochs_;
   ProducerState producers_;
   std::vector<Offset> snapshots_;   // offsets of the .snapshot files, ascending
+  bool epochs_to_write_ = false;    // a change that the disk was too full for
   bool names_changed_ = true;       // since the directory was last synced
 };
 

@@ -68,8 +68,9 @@ Result<void> Segment::index_batch(const RecordBatchView& batch, std::uint64_t po
 Result<void> Segment::append(ByteView batches, const LogConfig& config) {
   TRY(open_file());
   if (Result<void> written = file_->write_at(size_bytes_, batches); !written) {
-    // What was written of it is cut off, so that nothing half is ever read; if that fails too, recovery does it.
-    if (const Result<void> cut = file_->truncate(size_bytes_); !cut) LOG_WARN("{}", cut.error().context);
+    // What was written of it is cut off, so that nothing half is ever read; if that fails too, recovery does it, and nothing
+    // may be appended until then.
+    if (const Result<void> cut = file_->truncate(size_bytes_); !cut) return fail(Failure::kIo, cut.error().context);
     return written;
   }
   std::uint64_t position = size_bytes_;
@@ -282,8 +283,11 @@ Result<void> Segment::clear_transaction_index() {
 
 Result<std::vector<std::shared_ptr<File>>> Segment::files_to_sync() {
   TRY(open_file());
-  TRY(offset_index_.entries().write_out());
-  TRY(time_index_.entries().write_out());
+  for (IndexFile* index : {&offset_index_.entries(), &time_index_.entries()}) {
+    // A full disk must not keep the records from becoming durable; an index that ends early is only slower.
+    const Result<void> written = index->write_out();
+    if (!written && written.error().failure != Failure::kNoSpace) return std::unexpected(written.error());
+  }
   std::vector<std::shared_ptr<File>> all{file_};
   TRY_ASSIGN(auto index, offset_index_.entries().file());
   TRY_ASSIGN(auto time_index, time_index_.entries().file());

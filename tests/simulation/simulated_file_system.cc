@@ -62,9 +62,14 @@ class SimulatedFileSystem::SimulatedFile final : public File {
       }
       return stopped();
     }
-    apply(inode_->content, change, whole);
+    const std::uint64_t end = change.position + whole;
+    const std::uint64_t growth = change.is_truncation || end <= inode_->content.size() ? 0 : end - inode_->content.size();
+    const bool fits = growth <= machine_.space_left_bytes_;
+    if (!fits) change.bytes.resize(whole - (growth - machine_.space_left_bytes_));
+    machine_.space_left_bytes_ -= std::min(growth, machine_.space_left_bytes_);
+    apply(inode_->content, change, change.bytes.size());
     inode_->unsynced.push_back(std::move(change));
-    return {};
+    return fits ? Result<void>{} : fail(Failure::kNoSpace, path_ + ": the simulated disk is full");
   }
 
   SimulatedFileSystem& machine_;

@@ -30,6 +30,9 @@ class SimulatedFileSystem final : public FileSystem {
   [[nodiscard]] std::uint64_t trace_hash() const { return trace_hash_; }
   void restart(Crash crash);
 
+  // From now on files may grow by so many bytes; a write beyond leaves what fits and is answered kNoSpace.
+  void space_left_is(std::uint64_t bytes) { space_left_bytes_ = bytes; }
+
   // Planted bugs, to show that the checkers see them.
   struct Bugs {
     bool sync_does_nothing = false;
@@ -74,6 +77,7 @@ class SimulatedFileSystem final : public FileSystem {
   std::uint64_t changes_ = 0;
   std::uint64_t crash_at_ = UINT64_MAX;
   bool crashed_ = false;
+  std::uint64_t space_left_bytes_ = UINT64_MAX;
   std::uint64_t generation_ = 0;  // handles of an earlier life do nothing
   std::uint64_t trace_hash_ = 14695981039346656037ULL;
 };

@@ -260,3 +260,45 @@ TEST_CASE("a flush makes durable what was there when it began") {
   f.log->complete_flush(*job);
   REQUIRE(f.log->recovery_point() == Offset(1));
 }
+
+TEST_CASE("a full disk leaves the log as it was, and it goes on when there is space") {
+  LogConfig config = small_segments();
+  Fixture f(config);
+  f.append(raw_batch({.records = 1}));
+  // At every point at which the space may end, in the middle of a batch, of a roll, of an epoch checkpoint.
+  std::int32_t epoch = 0;
+  for (std::uint64_t space = 0; space < 600; space += 7) {
+    ++epoch;
+    f.files.space_left_is(space);
+    while (true) {
+      const Offset end = f.log->log_end_offset();
+      Bytes batch = raw_batch({.records = 2});
+      const auto result = f.log->append(batch, LeaderEpoch(epoch), f.now);
+      if (result) continue;
+      REQUIRE(result.error().failure == Failure::kNoSpace);
+      REQUIRE(f.log->log_end_offset() == end);
+      break;
+    }
+    f.files.space_left_is(UINT64_MAX);
+    f.append(raw_batch({.records = 3}), epoch);
+    REQUIRE(f.log->latest_epoch() == LeaderEpoch(epoch));
+  }
+  const Offset end = f.log->log_end_offset();
+  const auto epochs = f.log->offset_for_leader_epoch(LeaderEpoch(epoch - 1));
+  f.open(false);
+  REQUIRE(f.log->log_end_offset() == end);
+  REQUIRE(f.log->latest_epoch() == LeaderEpoch(epoch));
+  REQUIRE(f.log->offset_for_leader_epoch(LeaderEpoch(epoch - 1)).end_offset == epochs.end_offset);
+  // All of it can be read, batch after batch.
+  Offset next(0);
+  while (next < end) {
+    const auto read = f.log->read(next, 1, end, true);
+    REQUIRE(read);
+    const Bytes bytes = f.bytes(*read);
+    const auto batch = protocol::RecordBatchView::parse(bytes);
+    REQUIRE(batch);
+    REQUIRE(batch->crc_is_valid());
+    REQUIRE(batch->base_offset() == next);
+    next = batch->next_offset();
+  }
+}

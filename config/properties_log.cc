@@ -76,7 +76,7 @@ static constexpr Property kRows[] = {
      "The time between two writes of the log start offsets, in milliseconds."},
     {"log.preallocate", kBoolean, "false", "", kClusterWide, kPublic, kNoEffect, kNotYet,
      "Gives a segment its full size when it is created."},
-    {"num.recovery.threads.per.data.dir", kInt, "2", "[1,...]", kClusterWide, kPublic, kNoEffect, kPools,
+    {"num.recovery.threads.per.data.dir", kInt, "2", "[1,...]", kClusterWide, kPublic, kWorks, "",
      "Threads a log directory for recovery at the start."},
     {"auto.create.topics.enable", kBoolean, "true", "", kReadOnly, kPublic, kWorks, "",
      "Creates a topic when a client asks for one that does not exist."},

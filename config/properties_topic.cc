@@ -87,7 +87,7 @@ static constexpr Property kOwnRows[] = {
     // clang-format off
     {"kurier.state.dir", kString, kNoDefault, "non-empty string", kReadOnly, kPublic, kWorks, "",
      "Where kurier keeps what is not Kafka's and can be rebuilt; by default the first log directory + .kurier."},
-    {"kurier.shards", kInt, "0", "[0,...]", kReadOnly, kPublic, kNoEffect, kNotYet,
+    {"kurier.shards", kInt, "0", "[0,...,256]", kReadOnly, kPublic, kWorks, "",
      "Threads that serve connections and partitions; 0: one a core."},
     // clang-format on
 };

@@ -60,9 +60,19 @@ std::int64_t Reader::varlong() {
   return 0;
 }
 
-// Compact lengths count from one, with zero for null.
+// Compact lengths count from one, with zero for null. Apache Kafka takes those of 2^31 and more for null too; nobody who
+// means null writes that.
+std::int64_t Reader::compact_length() {
+  const std::int64_t length = static_cast<std::int64_t>(uvarint()) - 1;
+  if (length > std::numeric_limits<std::int32_t>::max()) {
+    fail(kNegativeLength);
+    return -1;
+  }
+  return length;
+}
+
 std::int64_t Reader::string_length() {
-  const std::int64_t length = flexible_ ? static_cast<std::int64_t>(uvarint()) - 1 : int16();
+  const std::int64_t length = flexible_ ? compact_length() : int16();
   if (!ok()) return -1;
   if (length > static_cast<std::int64_t>(kStringBytesMax)) {
     fail("a string has an invalid length");
@@ -72,7 +82,7 @@ std::int64_t Reader::string_length() {
 }
 
 std::int64_t Reader::bytes_length() {
-  const std::int64_t length = flexible_ ? static_cast<std::int64_t>(uvarint()) - 1 : int32();
+  const std::int64_t length = flexible_ ? compact_length() : int32();
   return ok() ? std::max<std::int64_t>(length, -1) : -1;
 }
 
@@ -135,7 +145,8 @@ std::optional<std::size_t> Reader::nullable_array_count() {
 std::uint32_t Reader::tagged_field_count() {
   const std::uint32_t count = uvarint();
   if (count > kTaggedFieldsMax) {
-    fail("there are more than 10000 tagged fields");
+    // Apache Kafka takes 2^31 and more for none.
+    fail(count > kTagMax ? kNegativeLength : "there are more than 10000 tagged fields");
     return 0;
   }
   return count;
@@ -274,7 +285,9 @@ void Writer::end_tagged(std::size_t begin) {
 void Writer::unknown_tagged(const std::vector<UnknownTaggedField>& fields, std::size_t* next, std::uint64_t tag_limit) {
   while (*next < fields.size() && fields[*next].tag < tag_limit) {
     const UnknownTaggedField& field = fields[*next];
-    if (*next > 0 && fields[*next - 1].tag >= field.tag) fail("unknown tagged fields are not in the order of their tags");
+    // Apache Kafka's tags are signed integers: what is read with a larger one cannot be written.
+    const bool is_in_order = *next == 0 || fields[*next - 1].tag < field.tag;
+    if (!is_in_order || field.tag > kTagMax) fail("unknown tagged fields are not in the order of their tags");
     uvarint(field.tag);
     uvarint(static_cast<std::uint32_t>(field.data.size()));
     raw(field.data);

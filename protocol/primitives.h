@@ -25,6 +25,9 @@ namespace kurier::protocol {
 inline constexpr std::size_t kArrayElementsMax = 1'000'000;  // as Apache Kafka 4.4 bounds them
 inline constexpr std::size_t kTaggedFieldsMax = 10'000;
 inline constexpr std::size_t kStringBytesMax = 0x7fff;
+inline constexpr std::uint32_t kTagMax = 0x7fffffff;
+// The error of a Reader that is stricter than Apache Kafka, whose lengths and counts are signed.
+inline constexpr const char* kNegativeLength = "a length or count of 2^31 or more";
 
 // A tagged field that this version of the schema does not know; kept and written back.
 struct UnknownTaggedField {
@@ -75,20 +78,16 @@ class Reader {
   std::optional<std::size_t> nullable_array_count();
 
   // Reads the tagged fields at the end of a flexible struct. `known(tag)` reads a field and returns true, or returns
-  // false without reading.
+  // false without reading. As Apache Kafka does, it believes the stated length only of a field that it does not know.
   template <class Known>
   void tagged_fields(std::vector<UnknownTaggedField>& unknown, Known&& known) {
     const std::uint32_t count = tagged_field_count();
     for (std::uint32_t i = 0; i < count && ok(); ++i) {
       const std::uint32_t tag = uvarint();
       const std::size_t size = uvarint();
+      if (!ok() || known(tag)) continue;
       if (size > remaining()) return fail("a tagged field is longer than what is left");
-      const std::size_t end = position_ + size;
-      if (known(tag)) {
-        if (ok() && position_ != end) fail("a tagged field does not have the length that it states");
-      } else {
-        unknown.push_back({tag, to_bytes(view(size))});
-      }
+      unknown.push_back({tag, to_bytes(view(size))});
     }
   }
 
@@ -99,6 +98,7 @@ class Reader {
     return from.empty() ? T{} : load_big_endian<T>(from.data());
   }
   std::uint32_t tagged_field_count();
+  std::int64_t compact_length();
   std::int64_t string_length();  // -1: null
   std::int64_t bytes_length();   // -1: null
 

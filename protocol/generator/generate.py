@@ -66,6 +66,8 @@ def default_value(field):
     """The C++ expression of the default; '' where the type's own construction is it."""
     if field.default == "null":
         return "std::nullopt" if field.base != "records" else ""
+    if field.is_struct and field.is_nullable and not field.is_array:
+        return f"{field.base}{{}}"  # not in place: the struct's initializers are not known where the optional is declared
     if field.is_array or field.is_struct or field.base in ("bytes", "uuid"):
         return f"{cpp_type(field)}(std::in_place)" if field.is_nullable else ""
     if field.base == "records":
@@ -219,7 +221,8 @@ class Generator:
         elif field.is_nullable and field.is_struct:
             if null_condition is not None:
                 raise notation.SchemaError(f"{self.message.name}.{name}: a struct that is nullable in some versions only")
-            out(f"writer.int8({name} ? 1 : -1);")
+            # Whether it is there: a variable-length 0 or 1 if it is tagged, else a byte of which negative means null.
+            out(f"writer.uvarint({name} ? 1 : 0);" if field.tag is not None else f"writer.int8({name} ? 1 : -1);")
             out(f"if ({name}) {name}->encode(writer, at_version);")
         else:
             self.encode_element(out, field, name)
@@ -259,9 +262,14 @@ class Generator:
             out.open(f"if ({when}) {{" if when else "{")
             self.encode_value(out, field, within)
             out.close()
+        flexible = condition(self.message.flexible, within)
+        if flexible is not None:
+            unwritable = f"!({flexible}) && " if flexible else ""
+            out.open(f"if ({unwritable}!unknown_tagged_fields.empty()) {{")
+            out(f'writer.fail("{self.message.name} has unknown tagged fields, which this version cannot express");')
+            out.close()
         if not self.message.flexible:
             return
-        flexible = condition(self.message.flexible, within)
         tagged = sorted((f for f in fields if f.tag is not None), key=lambda f: f.tag)
         out.open(f"if ({flexible}) {{" if flexible else "{")
         out("std::size_t next_unknown = 0;")
@@ -327,7 +335,7 @@ class Generator:
                 self.decode_array(out, field, name)
         elif field.is_struct:
             if field.is_nullable:
-                out.open("if (reader.int8() < 0) {")
+                out.open("if (static_cast<std::int32_t>(reader.uvarint()) <= 0) {" if field.tag is not None else "if (reader.int8() < 0) {")
                 out(f"{name}.reset();")
                 out.depth -= 1
                 out.open("} else {")
@@ -373,7 +381,9 @@ class Generator:
         out("static_cast<void>(tag);")
         for field in tagged:
             when = condition(field.tagged, within)
-            out.open(f"if (tag == {field.tag}{f' && {when}' if when else ''}) {{")
+            out.open(f"if (tag == {field.tag}) {{")
+            if when:
+                out(f'if (!({when})) reader.fail("{self.message.name}.{field.name} has a tag that is not valid in this version");')
             self.decode_value(out, field, within)
             out("return true;")
             out.close()

@@ -53,12 +53,11 @@ def common(a, b):
 
 def default_of(field):
     """As the notation writes it; None where it is the type's own."""
-    if "default" not in field:
+    # Apache Kafka's generator takes the word "null" for a default of null, and JSON's null for no default at all.
+    if field.get("default") is None:
         return None
     value = field["default"]
     base = field["type"].removeprefix("[]")
-    if value is None:
-        return "null"
     if isinstance(value, bool):
         value = str(value).lower()
     value = str(value)

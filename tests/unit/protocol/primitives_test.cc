@@ -1,0 +1,153 @@
+// Reader against what a sender may invent: lengths, counts, nulls. The bounds are Apache Kafka 4.4's.
+#include <catch2/catch.hpp>
+
+#include "protocol/primitives.h"
+
+using namespace kurier;
+using namespace kurier::protocol;
+
+namespace {
+
+// A number in front of `count` zero bytes, as an array's count is: compact ones count from one.
+Bytes counted(std::int64_t number, std::size_t count, bool flexible) {
+  Writer writer;
+  if (flexible) {
+    writer.uvarint(static_cast<std::uint32_t>(number + 1));
+  } else {
+    writer.int32(static_cast<std::int32_t>(number));
+  }
+  writer.raw(Bytes(count));
+  return writer.take_bytes();
+}
+
+Reader reader_of(const Bytes& bytes, bool flexible) {
+  Reader reader(bytes);
+  reader.set_flexible(flexible);
+  return reader;
+}
+
+}  // namespace
+
+TEST_CASE("an array has no more elements than bytes are left, nor more than a million") {
+  const bool flexible = GENERATE(false, true);
+  const auto count_of = [&](std::int64_t number, std::size_t bytes_after) {
+    const Bytes bytes = counted(number, bytes_after, flexible);
+    Reader reader = reader_of(bytes, flexible);
+    const std::size_t count = reader.array_count();
+    return reader.ok() ? std::optional(count) : std::nullopt;
+  };
+  REQUIRE(count_of(0, 0) == 0U);
+  REQUIRE(count_of(10, 10) == 10U);
+  REQUIRE_FALSE(count_of(11, 10));
+  REQUIRE_FALSE(count_of(0x7ffffffe, 10));
+  REQUIRE(count_of(1'000'000, 1'000'001) == 1'000'000U);
+  REQUIRE_FALSE(count_of(1'000'001, 1'000'001));
+  REQUIRE_FALSE(count_of(-1, 10));  // null
+}
+
+TEST_CASE("null is told from empty, and is an error where it may not be") {
+  const bool flexible = GENERATE(false, true);
+  const Bytes null = counted(-1, 0, flexible);
+  const Bytes empty = counted(0, 0, flexible);
+  const auto reads = [&](const Bytes& bytes, auto&& read) {
+    Reader reader = reader_of(bytes, flexible);
+    read(reader);
+    return reader.ok();
+  };
+  const auto each = [&](auto&& may_be_null, auto&& may_not) {
+    REQUIRE(reads(null, may_be_null));
+    REQUIRE(reads(empty, may_be_null));
+    REQUIRE_FALSE(reads(null, may_not));
+    REQUIRE(reads(empty, may_not));
+  };
+  each([](Reader& reader) { static_cast<void>(reader.nullable_bytes()); }, [](Reader& reader) { reader.bytes(); });
+  each([](Reader& reader) { reader.nullable_records(); }, [](Reader& reader) { reader.records(); });
+  each([](Reader& reader) { static_cast<void>(reader.nullable_array_count()); }, [](Reader& reader) { reader.array_count(); });
+  REQUIRE(reads(null, [](Reader& reader) { static_cast<void>(reader.nullable_string()); }));
+  REQUIRE_FALSE(reads(null, [](Reader& reader) { reader.string(); }));
+  REQUIRE(reads(empty, [](Reader& reader) { reader.string(); }));
+}
+
+TEST_CASE("lengths beyond the bytes, and those that a signed number cannot hold") {
+  const bool flexible = GENERATE(false, true);
+  const Bytes long_bytes = counted(11, 10, flexible);
+  Reader bytes = reader_of(long_bytes, flexible);
+  REQUIRE(bytes.nullable_bytes()->empty());
+  REQUIRE_FALSE(bytes.ok());
+  Reader records = reader_of(long_bytes, flexible);
+  REQUIRE(records.nullable_records().size_bytes() == 0);
+  REQUIRE_FALSE(records.ok());
+  const Bytes long_string = counted(0x8000, 0x8000, true);  // it is all there, but strings end at 32767 bytes
+  Reader string = reader_of(long_string, true);
+  REQUIRE(string.string().empty());
+  REQUIRE_FALSE(string.ok());
+  for (const std::int64_t number : {0x80000000LL, 0xfffffffeLL}) {
+    const Bytes invented = counted(number, 10, true);
+    Reader array = reader_of(invented, true);
+    REQUIRE_FALSE(array.nullable_array_count());
+    REQUIRE(array.error().starts_with(kNegativeLength));
+    Reader text = reader_of(invented, true);
+    REQUIRE_FALSE(text.nullable_string());
+    REQUIRE(text.error().starts_with(kNegativeLength));
+  }
+}
+
+TEST_CASE("ten thousand tagged fields and no more; the length of a known one is not believed") {
+  const auto unknown_of = [](const Bytes& bytes) {
+    Reader reader(bytes);
+    std::vector<UnknownTaggedField> unknown;
+    reader.tagged_fields(unknown, [](std::uint32_t) { return false; });
+    return reader.ok() ? std::optional(unknown.size()) : std::nullopt;
+  };
+  const auto fields = [](std::uint32_t stated, std::uint32_t there) {
+    Writer writer;
+    writer.uvarint(stated);
+    for (std::uint32_t tag = 0; tag < there; ++tag) {
+      writer.uvarint(tag);
+      writer.uvarint(0);
+    }
+    return writer.take_bytes();
+  };
+  REQUIRE(unknown_of(fields(10'000, 10'000)) == 10'000U);
+  REQUIRE_FALSE(unknown_of(fields(10'001, 10'001)));
+  REQUIRE_FALSE(unknown_of(fields(0xffffffff, 1)));
+  REQUIRE_FALSE(unknown_of(fields(2, 1)));  // the second is not there
+  Writer writer;
+  writer.uvarint(1);
+  writer.uvarint(0);
+  writer.uvarint(100);  // there are four bytes
+  writer.int32(7);
+  const Bytes bytes = writer.take_bytes();
+  REQUIRE_FALSE(unknown_of(bytes));
+  Reader reader(bytes);
+  std::vector<UnknownTaggedField> unknown;
+  std::int32_t value = 0;
+  reader.tagged_fields(unknown, [&](std::uint32_t) {
+    value = reader.int32();
+    return true;
+  });
+  REQUIRE(reader.ok());
+  REQUIRE(value == 7);
+  REQUIRE(unknown.empty());
+}
+
+TEST_CASE("variable-length numbers end after five and ten bytes") {
+  Writer writer;
+  writer.uvarint(0xffffffff);
+  writer.varint(INT32_MIN);
+  writer.varlong(INT64_MIN);
+  const Bytes bytes = writer.take_bytes();
+  REQUIRE(bytes.size() == 5 + 5 + 10);
+  Reader reader(bytes);
+  REQUIRE(reader.uvarint() == 0xffffffff);
+  REQUIRE(reader.varint() == INT32_MIN);
+  REQUIRE(reader.varlong() == INT64_MIN);
+  REQUIRE(reader.ok());
+  const Bytes endless(20, std::byte{0x80});
+  Reader number(endless);
+  REQUIRE(number.uvarint() == 0);
+  REQUIRE_FALSE(number.ok());
+  Reader longer(endless);
+  REQUIRE(longer.varlong() == 0);
+  REQUIRE_FALSE(longer.ok());
+}

@@ -285,9 +285,9 @@ void Writer::end_tagged(std::size_t begin) {
 void Writer::unknown_tagged(const std::vector<UnknownTaggedField>& fields, std::size_t* next, std::uint64_t tag_limit) {
   while (*next < fields.size() && fields[*next].tag < tag_limit) {
     const UnknownTaggedField& field = fields[*next];
-    // Apache Kafka's tags are signed integers: what is read with a larger one cannot be written.
+    // As in Apache Kafka, whose tags are signed and which takes the largest one for the end, these can be read, not written.
     const bool is_in_order = *next == 0 || fields[*next - 1].tag < field.tag;
-    if (!is_in_order || field.tag > kTagMax) fail("unknown tagged fields are not in the order of their tags");
+    if (!is_in_order || field.tag >= kTagMax) fail("unknown tagged fields are not in the order of their tags");
     uvarint(field.tag);
     uvarint(static_cast<std::uint32_t>(field.data.size()));
     raw(field.data);

@@ -114,6 +114,10 @@ TEST_CASE("unknown tagged fields are refused where a version has none, and out o
   REQUIRE(refuses(9));
   request.unknown_tagged_fields = {{0x80000000, {}}};  // Apache Kafka's tags are signed
   REQUIRE(refuses(9));
+  request.unknown_tagged_fields = {{0x7fffffff, {}}};  // and the largest means the end
+  REQUIRE(refuses(9));
+  request.unknown_tagged_fields = {{0x7ffffffe, {}}};
+  REQUIRE_FALSE(refuses(9));
 }
 
 TEST_CASE("a tag that is known, in a version that does not have it") {

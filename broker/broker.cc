@@ -6,14 +6,28 @@
 
 namespace kurier::broker {
 
+namespace {
+
+FetchSessionOptions session_options(const config::NodeConfig& config, ShardIndex shard, ShardIndex shards) {
+  const auto slots = static_cast<std::size_t>(config.max_incremental_fetch_session_cache_slots);
+  constexpr std::size_t kMemoryBytesMax = 64 << 20;  // of all shards
+  return {.slots = slots / shards + (shard < slots % shards ? 1 : 0),
+          .shard = static_cast<std::int32_t>(shard),
+          .shards = static_cast<std::int32_t>(shards),
+          .memory_bytes_max = kMemoryBytesMax / shards};
+}
+
+}  // namespace
+
 Broker::Broker(Ports ports, const config::NodeConfig& config, std::string cluster_id, ClusterControl& control, const Shards& shards,
-               ShardIndex shard)
+               ShardIndex shard, ShardIndex shard_count)
     : ports_(ports),
       config_(config),
       cluster_id_(std::move(cluster_id)),
       control_(control),
       shards_(shards),
       shard_(shard),
+      fetch_sessions_(ports.random, session_options(config, shard, shard_count)),
       image_(std::make_shared<const replication::MetadataImage>()) {}
 
 std::expected<std::shared_ptr<Partition>, protocol::ErrorCode> Broker::partition(const TopicId& topic, PartitionIndex index) const {

@@ -8,6 +8,7 @@
 #include <span>
 
 #include "broker/call.h"
+#include "broker/fetch_session.h"
 #include "broker/partition_table.h"
 #include "broker/shards.h"
 #include "config/node_config.h"
@@ -36,10 +37,11 @@ class Broker final : public net::RequestHandler {
     const Clock& clock;
     Timers& timers;
     Spawner& spawner;
+    Random& random;
   };
-  // `shards` and `control` outlive it; `shard` is its own place among the shards.
+  // `shards` and `control` outlive it; `shard` is its own place among the `shard_count` shards.
   Broker(Ports ports, const config::NodeConfig& config, std::string cluster_id, ClusterControl& control, const Shards& shards,
-         ShardIndex shard);
+         ShardIndex shard, ShardIndex shard_count);
 
   // net::RequestHandler
   Result<net::Concurrency> classify(const net::ConnectionContext& connection, ByteView frame) override;
@@ -53,6 +55,7 @@ class Broker final : public net::RequestHandler {
   [[nodiscard]] const Shards& shards() const { return shards_; }
   [[nodiscard]] ShardIndex shard() const { return shard_; }
   [[nodiscard]] PartitionTable& partitions() { return partitions_; }
+  [[nodiscard]] FetchSessions& fetch_sessions() { return fetch_sessions_; }
   // A partition that this shard owns and may serve; otherwise what a client is told: UNKNOWN_TOPIC_OR_PARTITION,
   // NOT_LEADER_OR_FOLLOWER where the replica is on another node, KAFKA_STORAGE_ERROR where its disk has failed.
   [[nodiscard]] std::expected<std::shared_ptr<Partition>, protocol::ErrorCode> partition(const TopicId& topic, PartitionIndex index) const;
@@ -77,6 +80,7 @@ class Broker final : public net::RequestHandler {
   const Shards& shards_;
   const ShardIndex shard_;
   PartitionTable partitions_;
+  FetchSessions fetch_sessions_;
   std::shared_ptr<const replication::MetadataImage> image_;
   std::map<WakeId, std::move_only_function<void()>> shutdown_wakes_;
   WakeId last_wake_ = 0;

@@ -38,6 +38,12 @@ Task<replication::LocalController::Quorum> ClusterControl::quorum() {
   });
 }
 
+Task<protocol::FetchResponse> ClusterControl::fetch_metadata(protocol::FetchRequest request, std::int16_t version, std::string listener) {
+  co_return co_await ask<protocol::FetchResponse>(shard_, [&](auto answer) {
+    fetches_.fetch(std::move(request), version, std::move(listener), std::move(answer));
+  });
+}
+
 Task<Result<void>> ClusterControl::fetch_producer_ids() {
   protocol::AllocateProducerIdsRequest request;
   request.broker_id = self_;

@@ -80,6 +80,7 @@ class Node {
   std::string cluster_id_;
   DirectoryId metadata_directory_id_;
   std::unique_ptr<LocalController> controller_;
+  std::unique_ptr<MetadataFetches> metadata_fetches_;  // goes after the control thread
   std::unique_ptr<net::ReactorThread> control_;
   Shards shards_;
   std::vector<ShardRuntime> runtimes_;
@@ -198,6 +199,10 @@ Result<void> Node::start_controller() {
       .control = control_->reactor(),
       .sync_pool = metadata_sync_,
       .publish = [this](replication::ImagePointer image, const auto& changes) { publish(image, changes); },
+      .log_changed =
+          [this](bool high_watermark_advanced) {
+            if (metadata_fetches_) metadata_fetches_->log_changed(high_watermark_advanced);
+          },
       .failed =
           [this](const Error& error) {
             main_.post([this, error] {
@@ -212,12 +217,14 @@ Result<void> Node::start_controller() {
 Result<void> Node::start_shards() {
   const auto count = static_cast<ShardIndex>(runtimes_.size());
   const auto image = controller_->image();
+  metadata_fetches_ = std::make_unique<MetadataFetches>(clock_, control_->reactor(), control_->reactor(), *controller_, cluster_id_);
   std::vector<LogManager*> managers;
   for (ShardIndex i = 0; i < count; ++i) {
     ShardRuntime& shard = runtimes_[i];
     net::Reactor& reactor = *shard.reactor;
-    shard.control = std::make_unique<ClusterControl>(reactor, control_->reactor(), *controller_, config_.node_id);
-    shard.broker = std::make_unique<Broker>(Broker::Ports{clock_, reactor, reactor}, config_, cluster_id_, *shard.control, shards_, i);
+    shard.control = std::make_unique<ClusterControl>(reactor, control_->reactor(), *controller_, *metadata_fetches_, config_.node_id);
+    shard.broker = std::make_unique<Broker>(Broker::Ports{clock_, reactor, reactor, random_}, config_, cluster_id_, *shard.control,
+                                            shards_, i, count);
     shard.broker->set_image(image);
     shard.logs = std::make_unique<LogManager>(
         LogManagerPorts{files_, clock_, reactor, reactor, flusher_,
@@ -316,6 +323,7 @@ void Node::begin_stop(int signal_number) {
     return;
   }
   shards_to_drain_ = runtimes_.size();
+  metadata_fetches_->shut_down();
   for (ShardRuntime& shard : runtimes_) {
     shard.reactor->post([this, &shard] {
       shard.broker->begin_shutdown();

@@ -31,6 +31,7 @@ Partition::Partition(PartitionPorts ports, std::string topic, TopicId topic_id, 
       log_(std::move(log)),
       leader_(std::move(leadership), position_of(*log_), ports.clock.monotonic()),
       config_(std::move(config)) {
+  log_->begin_epoch(leader_.leader_epoch());
   log_->high_watermark_is(leader_.high_watermark());
 }
 
@@ -179,6 +180,7 @@ void Partition::flush_sealed() {
 void Partition::lead(replication::PartitionLeaderState leadership) {
   perform(leader_.resign());
   leader_ = replication::PartitionLeader(std::move(leadership), position_of(*log_), ports_.clock.monotonic());
+  log_->begin_epoch(leader_.leader_epoch());
   log_->high_watermark_is(leader_.high_watermark());
 }
 

@@ -108,7 +108,7 @@ static constexpr Property kRows[] = {
     {"compression.lz4.level", kInt, "9", "[1,...,17]", kClusterWide, kPublic, kNoEffect, kNotYet, "The level of lz4, 1 to 17."},
     {"compression.zstd.level", kInt, "3", "[-131072,...,22]", kClusterWide, kPublic, kNoEffect, kNotYet,
      "The level of zstd, up to 22."},
-    {"max.incremental.fetch.session.cache.slots", kInt, "1000", "[0,...]", kReadOnly, kPublic, kNoEffect, kNotYet,
+    {"max.incremental.fetch.session.cache.slots", kInt, "1000", "[0,...]", kReadOnly, kPublic, kWorks, "",
      "Fetch sessions that are remembered at a time."},
     {"fetch.max.bytes", kInt, "57671680", "[1024,...]", kReadOnly, kPublic, kWorks, "",
      "The largest answer to a fetch, in bytes; one batch that is larger is still sent."},

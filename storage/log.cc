@@ -39,6 +39,8 @@ Result<void> Log::write_epochs() {
   return {};
 }
 
+void Log::begin_epoch(LeaderEpoch epoch) { epochs_to_write_ = epochs_.assign(epoch, log_end_offset_) || epochs_to_write_; }
+
 Result<AppendResult> Log::append(MutableByteView batches, LeaderEpoch epoch, Timestamp now, AppendOrigin origin) {
   AppendResult result{.first_offset = log_end_offset_, .last_offset = log_end_offset_ - 1};
   Timestamp max_timestamp(-1);
@@ -73,7 +75,7 @@ Result<void> Log::append_as_follower(ByteView batches, Timestamp now) {
                                                     batch.base_offset().value(), expected.value()));
     }
     TRY(roll_if_needed(batch.size_bytes(), batch.max_timestamp(), batch.last_offset(), now));
-    if (epochs_.assign(batch.leader_epoch(), batch.base_offset())) TRY(write_epochs());
+    if (epochs_.assign(batch.leader_epoch(), batch.base_offset()) || epochs_to_write_) TRY(write_epochs());
     TRY(write(batch.bytes(), now));
     expected = log_end_offset_;
     batches = batches.subspan(batch.size_bytes());

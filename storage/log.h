@@ -65,6 +65,8 @@ class Log {
   // Appends the batches of a leader: offsets are assigned, they and the epoch are stamped in place. kNoSpace: the disk is
   // full and the log is as it was before; after any other error it must not be used any more.
   Result<AppendResult> append(MutableByteView batches, LeaderEpoch epoch, Timestamp now, AppendOrigin origin = AppendOrigin::kClient);
+  // A new leader epoch begins at the log's end. It is on the disk with its first batch.
+  void begin_epoch(LeaderEpoch epoch);
   // Appends batches as a leader stamped them. kOutOfRange if they do not continue the log.
   Result<void> append_as_follower(ByteView batches, Timestamp now);
 
@@ -148,7 +150,7 @@ class Log {
   LeaderEpochs epochs_;
   ProducerState producers_;
   std::vector<Offset> snapshots_;   // offsets of the .snapshot files, ascending
-  bool epochs_to_write_ = false;    // a change that the disk was too full for
+  bool epochs_to_write_ = false;    // of an epoch without a batch yet, or a change that the disk was too full for
   bool names_changed_ = true;       // since the directory was last synced
 };
 

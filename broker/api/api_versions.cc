@@ -14,9 +14,10 @@ using protocol::ApiKey;
 std::span<const ApiEntry> served_apis() {
   // Requests of one connection take effect in their order; only produce requests may be under way together.
   static constexpr auto kInOrder = Concurrency::kExclusive;
-  static constexpr std::array<ApiEntry, 14> kServed{{
+  static constexpr std::array<ApiEntry, 15> kServed{{
       {ApiKey::kProduce, 3, 13, true, false, Concurrency::kOverlapping, api::produce},
       {ApiKey::kFetch, 4, 18, true, false, kInOrder, api::fetch},
+      {ApiKey::kFetch, 4, 18, false, true, kInOrder, api::fetch_metadata},
       {ApiKey::kListOffsets, 1, 11, true, false, kInOrder, api::list_offsets},
       {ApiKey::kMetadata, 0, 13, true, false, kInOrder, api::metadata},
       {ApiKey::kApiVersions, 0, 5, true, true, kInOrder, api::api_versions},

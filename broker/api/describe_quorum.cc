@@ -13,16 +13,21 @@ Task<net::Reply> describe_quorum(Broker& broker, Call call) {
   const auto quorum = co_await broker.control().quorum();
   const Timestamp now = broker.ports().clock.wall();
   protocol::DescribeQuorumResponse response;
-  response.error_message.reset();
+  // Exactly the one partition that there is, or none at all.
+  const bool is_metadata = request->topics.size() == 1 && request->topics.front().topic_name == "__cluster_metadata" &&
+                           request->topics.front().partitions.size() == 1 &&
+                           request->topics.front().partitions.front().partition_index.value() == 0;
+  response.error_message = "";
   for (const auto& topic_request : request->topics) {
     auto& topic = response.topics.emplace_back();
     topic.topic_name = topic_request.topic_name;
     for (const auto& partition_request : topic_request.partitions) {
       auto& partition = topic.partitions.emplace_back();
       partition.partition_index = partition_request.partition_index;
-      partition.error_message.reset();
-      if (topic_request.topic_name != "__cluster_metadata" || partition_request.partition_index.value() != 0) {
+      partition.error_message = "";
+      if (!is_metadata) {
         partition.error_code = ErrorCode::kUnknownTopicOrPartition;
+        partition.error_message = "This server does not host this topic-partition.";
         continue;
       }
       partition.leader_id = quorum.leader;
@@ -36,10 +41,18 @@ Task<net::Reply> describe_quorum(Broker& broker, Call call) {
         state.last_fetch_timestamp = now;
         state.last_caught_up_timestamp = now;
       }
+      for (const auto& observer : quorum.observers) {
+        auto& state = partition.observers.emplace_back();
+        state.replica_id = observer.id;
+        if (call.request.version >= 2) state.replica_directory_id = observer.directory_id;
+        state.log_end_offset = observer.log_end_offset;
+        state.last_fetch_timestamp = observer.last_fetch;
+        state.last_caught_up_timestamp = observer.last_caught_up;
+      }
     }
   }
   for (const replication::Voter& voter : quorum.voters) {
-    if (call.request.version < 2) break;
+    if (call.request.version < 2 || !is_metadata) break;
     auto& node = response.nodes.emplace_back();
     node.node_id = voter.id;
     for (const replication::VoterEndpoint& endpoint : voter.endpoints) {

@@ -1,9 +1,11 @@
 // Fetch: what is readable of each partition, as slices of its files; waits for fetch.min.bytes without polling.
 //
-// Sessions (KIP-227) are not kept yet: every full request is answered with session id 0, as Apache Kafka does when its
-// session cache is full, and clients then go on with full requests.
+// What a session knows (broker/fetch_session.h) is added before, what its client knows is left out after. A session is
+// asked on the shard that its id names, which need not be the connection's.
 #include "broker/api/fetch_read.h"
 #include "broker/api/handlers.h"
+#include "broker/api/topic_views.h"
+#include "broker/fetch_session.h"
 
 namespace kurier::broker::api {
 namespace {
@@ -13,10 +15,38 @@ using protocol::FetchRequest;
 using protocol::FetchResponse;
 
 constexpr std::int8_t kReadCommitted = 1;
+constexpr std::int32_t kNoSession = 0;
 
-std::vector<FetchItem> items_of(const FetchRequest& request) {
+// What the session's shard is lent while the connection's waits for it.
+struct SessionStep {
+  FetchRequest& request;
+  std::int16_t version;
+  FetchContext context;
+  FetchResponse response;
+};
+
+Task<void> begin_session(Broker& broker, SessionStep& step) {
+  const auto name_of = [&broker](TopicId id) -> std::optional<std::string> {
+    const auto topic = broker.image()->topic(id);
+    return topic ? std::optional(topic->name) : std::nullopt;
+  };
+  step.context = broker.fetch_sessions().begin(step.request, step.version, name_of, broker.ports().clock.monotonic());
+  co_return;
+}
+
+Task<void> finish_session(Broker& broker, SessionStep& step) {
+  broker.fetch_sessions().finish(step.context, step.response, broker.ports().clock.monotonic());
+  co_return;
+}
+
+ShardIndex shard_of_session(const Broker& broker, std::int32_t id) {
+  if (id == kNoSession) return broker.shard();
+  return static_cast<ShardIndex>(FetchSessions::shard_of(id, static_cast<std::int32_t>(broker.shards().count())));
+}
+
+std::vector<FetchItem> items_of(const FetchContext& context) {
   std::vector<FetchItem> items;
-  for (const auto& topic : request.topics) {
+  for (const auto& topic : context.topics) {
     for (const auto& partition : topic.partitions) {
       items.push_back({.topic = topic.topic, .topic_id = topic.topic_id, .wanted = partition, .data = {}});
     }
@@ -24,11 +54,12 @@ std::vector<FetchItem> items_of(const FetchRequest& request) {
   return items;
 }
 
-FetchResponse response_of(std::vector<FetchItem>& items, bool by_id) {
-  FetchResponse response;
+void add_if(FetchResponse& response, std::vector<FetchItem>& items, bool by_id, bool (*chosen)(const FetchItem&)) {
+  auto& topics = response.responses;
   for (FetchItem& item : items) {
-    auto& topics = response.responses;
-    const bool goes_on = !topics.empty() && (by_id ? topics.back().topic_id == item.topic_id : topics.back().topic == item.topic);
+    if (!chosen(item)) continue;
+    const bool goes_on =
+        !topics.empty() && (by_id ? topics.back().topic_id == item.topic_id : topics.back().topic == item.topic);
     if (!goes_on) {
       auto& topic = topics.emplace_back();
       topic.topic = item.topic;
@@ -36,16 +67,92 @@ FetchResponse response_of(std::vector<FetchItem>& items, bool by_id) {
     }
     topics.back().partitions.push_back(std::move(item.data));
   }
+}
+
+// What does not exist comes last, and for consumers unknown ids before unknown partitions, as in Apache Kafka.
+void fill(FetchResponse& response, std::vector<FetchItem>& items, const FetchScope& scope) {
+  const bool by_id = scope.by_id;
+  add_if(response, items, by_id, [](const FetchItem& item) { return item.is_known; });
+  if (scope.replica.value() >= 0)
+    return add_if(response, items, by_id, [](const FetchItem& item) { return !item.is_known; });
+  add_if(response, items, by_id, [](const FetchItem& item) { return !item.is_known && item.topic.empty(); });
+  add_if(response, items, by_id, [](const FetchItem& item) { return !item.is_known && !item.topic.empty(); });
+}
+
+// Whether the answer may be given before the time is up.
+bool is_complete(const std::vector<FetchItem>& items, std::uint64_t min_bytes) {
+  std::uint64_t bytes = 0;
+  bool any_known = false;
+  for (const FetchItem& item : items) {
+    if (!item.is_known) continue;
+    any_known = true;
+    if (item.is_complete || item.data.error_code != ErrorCode::kNone) return true;
+    bytes += item.data.records.size_bytes();
+  }
+  return !any_known || bytes >= min_bytes;
+}
+
+bool is_isolation_level(std::int8_t level) { return level == 0 || level == kReadCommitted; }
+
+// The same error everywhere. From version 13 on, clients look at the first one.
+FetchResponse refused(const FetchRequest& request, const std::vector<FetchRequest::FetchTopic>& named,
+                      std::int16_t version, ErrorCode error) {
+  FetchResponse response;
+  response.error_code = error;
+  response.session_id = request.session_id;
+  for (const auto& topic : named) {
+    if (version >= 13) break;
+    auto& out = response.responses.emplace_back();
+    out.topic = topic.topic;
+    for (const auto& partition : topic.partitions) {
+      auto& data = out.partitions.emplace_back();
+      data.partition_index = partition.partition;
+      data.error_code = error;
+      data.high_watermark = Offset(-1);
+      data.records.is_null = false;
+    }
+  }
   return response;
 }
 
-bool is_complete(const std::vector<FetchItem>& items, std::int32_t min_bytes) {
-  std::uint64_t bytes = 0;
-  for (const FetchItem& item : items) {
-    if (item.data.error_code != ErrorCode::kNone) return true;
-    bytes += item.data.records.size_bytes();
+// KIP-951: whoever asked the wrong node, or knows an older epoch, is told who leads.
+std::vector<FetchResponse::NodeEndpoint> name_leaders(const Broker& broker, const std::string& listener,
+                                                      std::vector<FetchItem>& items) {
+  std::map<BrokerId, FetchResponse::NodeEndpoint> nodes;
+  const auto image = broker.image();
+  for (FetchItem& item : items) {
+    const bool asks = item.data.error_code == ErrorCode::kNotLeaderOrFollower ||
+                      item.data.error_code == ErrorCode::kFencedLeaderEpoch;
+    const replication::PartitionImage* partition =
+        asks ? image->partition(item.topic_id, item.wanted.partition) : nullptr;
+    if (partition == nullptr) continue;
+    item.data.current_leader.leader_id = partition->leader;
+    item.data.current_leader.leader_epoch = partition->leader_epoch;
+    const replication::BrokerImage* leader = image->broker(partition->leader);
+    const auto address = leader == nullptr || leader->fenced ? std::nullopt : address_of(*leader, listener);
+    if (!address) continue;
+    FetchResponse::NodeEndpoint& node = nodes[partition->leader];
+    node.node_id = partition->leader;
+    node.host = address->host;
+    node.port = address->port;
+    node.rack = leader->rack;
   }
-  return bytes >= static_cast<std::uint64_t>(std::max(0, min_bytes));
+  std::vector<FetchResponse::NodeEndpoint> endpoints;
+  for (auto& [id, node] : nodes) endpoints.push_back(std::move(node));
+  return endpoints;
+}
+
+void suit_version(const Broker& broker, const Call& call, bool is_from_replica, std::vector<FetchItem>& items,
+                  FetchResponse& response) {
+  if (call.request.version >= 16) {
+    auto nodes = name_leaders(broker, call.connection.listener_name, items);
+    if (!is_from_replica) response.node_endpoints = std::move(nodes);
+  }
+  if (call.request.version > 5) return;
+  // Clients of that time know no KAFKA_STORAGE_ERROR; this one makes them ask for metadata and try again.
+  for (FetchItem& item : items) {
+    if (item.data.error_code == ErrorCode::kKafkaStorageError) item.data.error_code = ErrorCode::kNotLeaderOrFollower;
+  }
 }
 
 }  // namespace
@@ -58,23 +165,40 @@ ErrorCode check_leader_epoch(const Partition& partition, LeaderEpoch current) {
 Task<net::Reply> fetch(Broker& broker, Call call) {
   auto request = parse_body<FetchRequest>(call.request);
   if (!request) co_return refuse(call, request.error());
-  if (request->session_id != 0) {
-    FetchResponse unknown;
-    unknown.error_code = ErrorCode::kFetchSessionIdNotFound;
-    co_return respond(call, unknown);
-  }
-  const MonotonicTime deadline = broker.ports().clock.monotonic() + std::chrono::milliseconds(std::max(0, request->max_wait_ms));
-  const FetchScope scope{.by_id = call.request.version >= 13,
-                         .committed_only = request->isolation_level == kReadCommitted,
-                         .bytes_max = static_cast<std::uint64_t>(std::max(0, std::min(request->max_bytes, broker.config().fetch_max_bytes)))};
-  std::vector<FetchItem> items = items_of(*request);
-  while (true) {
+  const MonotonicTime deadline =
+      broker.ports().clock.monotonic() + std::chrono::milliseconds(std::max(0, request->max_wait_ms));
+  const auto named =
+      is_isolation_level(request->isolation_level) ? std::vector<FetchRequest::FetchTopic>{} : request->topics;
+  SessionStep session{*request, call.request.version, {}, {}};
+  const std::vector<ShardIndex> owner{shard_of_session(broker, request->session_id)};
+  co_await on_shards(broker.shards(), broker.shard(), owner, begin_session, session);
+
+  const FetchContext& context = session.context;
+  const FetchScope scope{
+      .by_id = context.uses_topic_ids,
+      .committed_only = request->isolation_level == kReadCommitted,
+      .replica = call.request.version >= 15 ? request->replica_state.replica_id : request->replica_id,
+      .bytes_max =
+          static_cast<std::uint64_t>(std::max(0, std::min(request->max_bytes, broker.config().fetch_max_bytes))),
+      .limit_is_negative = request->max_bytes < 0};
+  const std::uint64_t min_bytes =
+      std::min(scope.bytes_max, static_cast<std::uint64_t>(std::max(0, request->min_bytes)));
+  std::vector<FetchItem> items = items_of(context);
+  while (!items.empty()) {
     co_await read_all(broker, scope, items);
+    if (!is_isolation_level(request->isolation_level) && std::ranges::any_of(items, &FetchItem::is_known)) {
+      co_return respond(call, refused(*request, named, call.request.version, ErrorCode::kUnknownServerError));
+    }
     const bool late = broker.ports().clock.monotonic() >= deadline;
-    if (is_complete(items, request->min_bytes) || late || items.empty() || broker.is_shutting_down()) break;
+    if (is_complete(items, min_bytes) || late || broker.is_shutting_down()) break;
     co_await wait_for_more(broker, scope, items, deadline);
   }
-  co_return respond(call, response_of(items, scope.by_id));
+  suit_version(broker, call, scope.replica.value() >= 0, items, session.response);
+  fill(session.response, items, scope);
+  // A new session belongs to the connection's own shard.
+  const std::vector<ShardIndex> keeper{context.session ? owner.front() : broker.shard()};
+  co_await on_shards(broker.shards(), broker.shard(), keeper, finish_session, session);
+  co_return respond(call, session.response);
 }
 
 }  // namespace kurier::broker::api

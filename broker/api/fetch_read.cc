@@ -1,6 +1,7 @@
 #include "broker/api/fetch_read.h"
 
 #include <algorithm>
+#include <utility>
 
 #include "broker/api/handlers.h"
 #include "broker/api/topic_views.h"
@@ -53,22 +54,57 @@ void add_aborted(Partition& partition, Offset from, const storage::LogRead& read
   }
 }
 
+// KIP-595: a log that goes on differently after its last epoch is not read but cut. True if it is answered.
+bool has_diverged(Partition& partition, const FetchItem& item, FetchResponse::PartitionData& data) {
+  const LeaderEpoch last = item.wanted.last_fetched_epoch;
+  if (last.value() < 0) return false;
+  const auto end = partition.log().offset_for_leader_epoch(last);
+  if (end.epoch.value() < 0 || end.end_offset.value() < 0) {
+    data.error_code = ErrorCode::kOffsetOutOfRange;
+    return true;
+  }
+  if (end.epoch >= last && end.end_offset >= item.wanted.fetch_offset) return false;
+  data.diverging_epoch.epoch = end.epoch;
+  data.diverging_epoch.end_offset = end.end_offset;
+  return true;
+}
+
+// Something after its end is readable already, in another segment: it is not worth a wait.
+bool ends_with_segment(const storage::Log& log, const storage::LogRead& read, Offset bound) {
+  return read.segment_base_offset < log.active_base_offset() && log.active_base_offset() < bound;
+}
+
+void fail_with(FetchResponse::PartitionData& data, ErrorCode error) {
+  data.error_code = error;
+  data.high_watermark = data.last_stable_offset = data.log_start_offset = Offset(-1);
+}
+
 void read_partition(Partition& partition, const FetchScope& scope, Budget& budget, FetchItem& item) {
   FetchResponse::PartitionData& data = item.data;
   data.error_code = check_leader_epoch(partition, item.wanted.current_leader_epoch);
+  if (data.error_code == ErrorCode::kNone && scope.replica.value() >= 0 && !partition.leader().is_follower(scope.replica)) {
+    const bool knows_leader = item.wanted.current_leader_epoch.value() >= 0;
+    data.error_code = knows_leader ? ErrorCode::kUnknownLeaderEpoch : ErrorCode::kNotLeaderOrFollower;
+  }
   if (data.error_code != ErrorCode::kNone) return;
   item.bound = partition.leader().bound(bound_of(scope));
   data.high_watermark = partition.leader().high_watermark();
   data.last_stable_offset = partition.leader().last_stable_offset();
   data.log_start_offset = partition.log().log_start_offset();
+  if (has_diverged(partition, item, data)) {
+    if (data.error_code != ErrorCode::kNone) fail_with(data, data.error_code);
+    item.is_complete = true;
+    return;
+  }
   const std::uint64_t bytes_max = std::min(budget.left_bytes(), static_cast<std::uint64_t>(std::max(0, item.wanted.partition_max_bytes)));
   auto read = partition.log().read(item.wanted.fetch_offset, bytes_max, item.bound, budget.nothing_yet());
   if (!read) {
-    data.error_code = read.error().failure == Failure::kOutOfRange ? ErrorCode::kOffsetOutOfRange : ErrorCode::kKafkaStorageError;
-    if (data.error_code == ErrorCode::kKafkaStorageError) LOG_ERROR("fetch: {}", read.error().context);
-    data.high_watermark = data.last_stable_offset = data.log_start_offset = Offset(-1);
-    return;
+    const bool out_of_range = read.error().failure == Failure::kOutOfRange;
+    if (!out_of_range) LOG_ERROR("fetch: {}", read.error().context);
+    return fail_with(data, out_of_range ? ErrorCode::kOffsetOutOfRange : ErrorCode::kKafkaStorageError);
   }
+  if (item.limit_is_negative && item.wanted.fetch_offset < item.bound) return fail_with(data, ErrorCode::kUnknownServerError);
+  item.is_complete = ends_with_segment(partition.log(), *read, item.bound);
   if (scope.committed_only) add_aborted(partition, item.wanted.fetch_offset, *read, item.bound, data);
   if (budget.take(read->slice.size_bytes, read->first_batch_bytes, item.wanted.partition_max_bytes) == 0) return;
   item.first_batch_bytes = read->first_batch_bytes;
@@ -93,23 +129,39 @@ void reset(FetchItem& item) {
   item.data.partition_index = item.wanted.partition;
   item.data.high_watermark = Offset(-1);
   item.data.records.is_null = false;
+  item.data.aborted_transactions.reset();  // null, but for READ_COMMITTED
   item.first_batch_bytes = 0;
   item.bound = Offset(-1);
+  item.is_known = item.is_complete = false;
+  item.limit_is_negative = item.wanted.partition_max_bytes < 0;
+}
+
+// The topic of an item, which has its error if there is none.
+std::shared_ptr<const replication::TopicImage> topic_of(const replication::MetadataImage& image, bool by_id, FetchItem& item) {
+  auto topic = item.topic.empty() ? nullptr : image.topic(item.topic);
+  const bool is_there = topic && topic->partitions.contains(item.wanted.partition);
+  if (!is_there) {
+    item.data.error_code = by_id && item.topic.empty() ? ErrorCode::kUnknownTopicId : ErrorCode::kUnknownTopicOrPartition;
+    item.data.aborted_transactions.emplace();
+    return nullptr;
+  }
+  item.is_known = true;
+  if (!by_id || topic->id == item.topic_id) return topic;
+  item.data.error_code = ErrorCode::kInconsistentTopicId;  // a session's topic was deleted, and made again
+  return nullptr;
 }
 
 // The items that are at an owner of this node; the others have their error.
 ByOwner<FetchItem*> distribute(const Broker& broker, const FetchScope& scope, std::vector<FetchItem>& items) {
   ByOwner<FetchItem*> parts(broker.shards());
   const auto image = broker.image();
+  bool is_first = true;
   for (FetchItem& item : items) {
-    const auto topic = scope.by_id ? image->topic(item.topic_id) : image->topic(item.topic);
-    const auto owner = owner_of(broker, topic.get(), item.wanted.partition, scope.by_id);
-    if (!owner) {
-      item.data.error_code = owner.error();
-      continue;
-    }
+    const auto topic = topic_of(*image, scope.by_id, item);
+    if (item.is_known && std::exchange(is_first, false) && scope.limit_is_negative) item.limit_is_negative = true;
+    if (!topic) continue;
     item.topic_id = topic->id;
-    parts.add(*owner, &item);
+    parts.add(broker.shards().owner_of(topic->id, item.wanted.partition), &item);
   }
   return parts;
 }

@@ -15,19 +15,24 @@ namespace kurier::broker::api {
 
 // One partition that a fetch asks for. Its answer lies beside it.
 struct FetchItem {
-  std::string topic;  // as the request names it: up to version 12
+  std::string topic;  // empty where the request names an id that is not known
   TopicId topic_id;   // from version 13 on
   protocol::FetchRequest::FetchPartition wanted;
 
   protocol::FetchResponse::PartitionData data;
   std::uint64_t first_batch_bytes = 0;  // of data.records
   Offset bound{-1};                     // up to where it was readable
+  bool is_known = false;                // there is such a partition; the others are answered at the end, and not waited for
+  bool limit_is_negative = false;
+  bool is_complete = false;             // nothing that could be waited for would make the answer longer
 };
 
 struct FetchScope {
   bool by_id = false;
   bool committed_only = false;    // isolation level READ_COMMITTED
+  BrokerId replica{-1};           // who fetches, if it says that it is a replica
   std::uint64_t bytes_max = 0;    // of all partitions together; the first batch is returned however long it is (KIP-74)
+  bool limit_is_negative = false;  // which the first partition is refused for, as in Apache Kafka
 };
 
 // Fills in the answers, anew at each call.

@@ -15,6 +15,7 @@ Task<net::Reply> describe_configs(Broker& broker, Call call);
 Task<net::Reply> describe_quorum(Broker& broker, Call call);
 Task<net::Reply> describe_topic_partitions(Broker& broker, Call call);
 Task<net::Reply> fetch(Broker& broker, Call call);
+Task<net::Reply> fetch_metadata(Broker& broker, Call call);
 Task<net::Reply> init_producer_id(Broker& broker, Call call);
 Task<net::Reply> list_offsets(Broker& broker, Call call);
 Task<net::Reply> metadata(Broker& broker, Call call);

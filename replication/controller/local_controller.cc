@@ -120,6 +120,7 @@ void LocalController::perform(std::move_only_function<Operation(const MetadataIm
   if (auto appended = append_now(operation.records); !appended) return give_up(appended.error());
   pending_.push_back({log_->log_end_offset(), std::make_shared<const MetadataImage>(latest_), std::move(changes),
                       std::move(operation.answer)});
+  if (ports_.log_changed) ports_.log_changed(false);
   start_flush();
 }
 
@@ -138,6 +139,7 @@ void LocalController::flushed(const storage::FlushJob& job, const Result<void>& 
   flush_runs_ = false;
   if (!result) return give_up(result.error());
   log_->complete_flush(job);
+  if (ports_.log_changed) ports_.log_changed(true);
   std::vector<Callback> answers;
   while (!pending_.empty() && pending_.front().end <= log_->high_watermark()) {
     Pending done = std::move(pending_.front());
@@ -240,8 +242,28 @@ void LocalController::shut_down_broker(Callback done) {
   });
 }
 
-LocalController::Quorum LocalController::quorum() const {
-  return {options_.log.self.id, log_->epoch(), log_->high_watermark(), log_->log_end_offset(), log_->voters()};
+LocalController::Quorum LocalController::quorum() {
+  return {options_.log.self.id, log_->epoch(), log_->high_watermark(), log_->log_end_offset(), log_->voters(),
+          fetches_.observers(ports_.clock.wall())};
+}
+
+protocol::FetchResponse LocalController::fetch(const protocol::FetchRequest& request, std::int16_t version, const std::string& listener,
+                                               bool is_shutting_down) {
+  const auto& asked = request.topics.front().partitions.front();
+  LeaderLog log = log_->leader_log(asked.last_fetched_epoch);
+  log.is_shutting_down = is_shutting_down;
+  FetchVerdict verdict = LeaderFetches::decide(request, log);
+  protocol::Records records;
+  if (verdict.is_to_be_read()) {
+    auto read = request.max_bytes < 0 ? Result<storage::LogRead>(fail(Failure::kInvalid, "max_bytes below 0"))
+                                      : log_->read(asked.fetch_offset, static_cast<std::uint64_t>(request.max_bytes));
+    verdict.error = read ? fetches_.noted(request, version, log, ports_.clock.wall()) : protocol::ErrorCode::kUnknownServerError;
+    if (!read) LOG_ERROR("a fetch of the metadata log at offset {}: {}", asked.fetch_offset.value(), read.error().context);
+    if (verdict.is_to_be_read() && read->slice.size_bytes > 0) records.slices.push_back(std::move(read->slice));
+  }
+  const auto& endpoints = log_->voters().front().endpoints;
+  const auto own = std::ranges::find(endpoints, listener, &VoterEndpoint::name);
+  return LeaderFetches::respond(verdict, log, std::move(records), version, own == endpoints.end() ? nullptr : &*own);
 }
 
 Result<void> LocalController::close() { return log_->close(); }

@@ -38,6 +38,8 @@ struct LocalControllerPorts {
   Executor& control;
   WorkPool& sync_pool;
   ImagePublisher publish;
+  // On the control thread: the log has grown, or more of it is committed. May be empty.
+  std::function<void(bool high_watermark_advanced)> log_changed;
   // The metadata log cannot be written any more. The node has to stop; nothing that waits is answered.
   std::function<void(const Error&)> failed;
 };
@@ -79,15 +81,19 @@ class LocalController {
     Offset high_watermark;
     Offset log_end_offset;
     std::vector<Voter> voters;
+    std::vector<LeaderFetches::Observer> observers;
   };
-  [[nodiscard]] Quorum quorum() const;
+  [[nodiscard]] Quorum quorum();
+  // Control thread. A replica's fetch of the log, which has passed LeaderFetches::check: what there is now.
+  [[nodiscard]] protocol::FetchResponse fetch(const protocol::FetchRequest& request, std::int16_t version, const std::string& listener,
+                                              bool is_shutting_down);
 
   // After everything that was submitted has been answered; blocks for the last fsync.
   Result<void> close();
 
  private:
   LocalController(LocalControllerPorts ports, LocalControllerOptions options)
-      : ports_(std::move(ports)), options_(std::move(options)), controller_(options_.controller, ports_.random) {}
+      : ports_(std::move(ports)), options_(std::move(options)), controller_(options_.controller, ports_.random), fetches_(options_.log.self.id) {}
 
   Result<void> begin();
   Result<void> append_now(const std::vector<MetadataRecord>& records);
@@ -108,6 +114,7 @@ class LocalController {
   LocalControllerPorts ports_;
   LocalControllerOptions options_;
   Controller controller_;
+  LeaderFetches fetches_;
   std::unique_ptr<MetadataLog> log_;
   MetadataImage latest_;  // with what is appended but not committed
   ImagePointer committed_;

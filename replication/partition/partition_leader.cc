@@ -30,6 +30,10 @@ std::int32_t PartitionLeader::effective_min_isr() const {
   return std::min(state_.min_insync_replicas, static_cast<std::int32_t>(state_.replicas.size()));
 }
 
+bool PartitionLeader::is_follower(BrokerId broker) const {
+  return broker != state_.self && std::ranges::find(state_.replicas, broker) != state_.replicas.end();
+}
+
 bool PartitionLeader::is_under_min_isr() const {
   return static_cast<std::int32_t>(state_.isr.size()) < effective_min_isr();
 }

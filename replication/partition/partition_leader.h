@@ -107,6 +107,7 @@ class PartitionLeader {
   [[nodiscard]] LeaderEpoch leader_epoch() const { return state_.leader_epoch; }
   [[nodiscard]] PartitionEpoch partition_epoch() const { return state_.partition_epoch; }
   [[nodiscard]] const std::vector<BrokerId>& isr() const { return state_.isr; }
+  [[nodiscard]] bool is_follower(BrokerId broker) const;
   [[nodiscard]] bool is_under_min_isr() const;
   [[nodiscard]] bool is_under_replicated() const { return state_.isr.size() < state_.replicas.size(); }
 

@@ -162,6 +162,21 @@ std::optional<SnapshotId> MetadataLog::latest_snapshot() const {
   return snapshots_.back().id;
 }
 
+LeaderLog MetadataLog::leader_log(LeaderEpoch asked) const {
+  LeaderLog log;
+  log.leader = options_.self.id;
+  log.epoch = quorum_.leader_epoch;
+  log.start = log_start_offset();
+  log.end = log_end_offset();
+  log.high_watermark = high_watermark_;
+  log.latest_snapshot = latest_snapshot();
+  if (!snapshots_.empty()) log.earliest_snapshot = snapshots_.front().id;
+  const LeaderEpoch of_snapshot = log.latest_snapshot ? log.latest_snapshot->epoch : LeaderEpoch(0);
+  log.last_epoch = log_->latest_epoch().value_or(of_snapshot);
+  log.end_of_asked_epoch = log_->offset_for_leader_epoch(asked);
+  return log;
+}
+
 bool MetadataLog::wants_snapshot(Timestamp now) const {
   if (bytes_since_snapshot_ == 0 || high_watermark_ != log_end_offset()) return false;
   if (bytes_since_snapshot_ >= options_.snapshot_bytes) return true;

@@ -15,6 +15,7 @@
 #include <vector>
 
 #include "base/file_system.h"
+#include "replication/raft/leader_fetch.h"
 #include "replication/raft/quorum_state.h"
 #include "replication/raft/snapshot.h"
 #include "storage/log.h"
@@ -62,6 +63,11 @@ class MetadataLog {
   Result<void> write_snapshot(std::span<const Bytes> values, Timestamp now);
   // Removes snapshots, and the segments before the oldest one left, as metadata.max.retention.* say; never the latest one.
   Result<void> delete_old(Timestamp now);
+
+  // For a fetch of a replica whose last record has the epoch `asked`.
+  [[nodiscard]] LeaderLog leader_log(LeaderEpoch asked) const;
+  // What has been appended from `from` on, committed or not: one batch at least, else at most `bytes_max`.
+  Result<storage::LogRead> read(Offset from, std::uint64_t bytes_max) { return log_->read(from, bytes_max, log_end_offset(), true); }
 
   // Flushes and closes. No call after it.
   Result<void> close();

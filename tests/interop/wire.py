@@ -8,7 +8,7 @@ from harness import Checks, kurier
 # API: versions of Apache Kafka 4.4 on a broker listener and on a controller listener, as far as they are answered here.
 BROKER = {0: (0, 13), 1: (4, 18), 2: (1, 11), 3: (0, 13), 18: (0, 5), 19: (2, 7), 20: (1, 6), 22: (0, 5), 23: (2, 4),
           32: (1, 4), 37: (0, 3), 55: (0, 2), 60: (0, 2), 75: (0, 0)}
-CONTROLLER = {18: (0, 5), 19: (2, 7), 20: (1, 6), 32: (1, 4), 37: (0, 3), 55: (0, 2), 60: (0, 2)}
+CONTROLLER = {1: (4, 18), 18: (0, 5), 19: (2, 7), 20: (1, 6), 32: (1, 4), 37: (0, 3), 55: (0, 2), 60: (0, 2)}
 
 
 def connect(port):

@@ -217,6 +217,22 @@ TEST_CASE("leader epochs: where each one ended, through truncation and restart")
   REQUIRE(f.log->log_end_offset() == Offset(5));
 }
 
+TEST_CASE("a leader's epoch begins with its leadership, and is on the disk with its first batch") {
+  Fixture f;
+  f.append(raw_batch({.records = 3}), 1);
+  f.log->begin_epoch(LeaderEpoch(4));
+  // What was written in epoch 1 ended where 4 began; nothing of 2 and 3 was ever here.
+  REQUIRE(f.log->offset_for_leader_epoch(LeaderEpoch(1)).end_offset == Offset(3));
+  REQUIRE(f.log->offset_for_leader_epoch(LeaderEpoch(3)) == LeaderEpochs::EndOffset{LeaderEpoch(1), Offset(3)});
+  REQUIRE(f.log->offset_for_leader_epoch(LeaderEpoch(4)) == LeaderEpochs::EndOffset{LeaderEpoch(4), Offset(3)});
+  f.open(false);
+  REQUIRE(f.log->latest_epoch() == LeaderEpoch(1));
+  f.log->begin_epoch(LeaderEpoch(5));
+  f.append(raw_batch({}), 5);
+  f.open(false);
+  REQUIRE(f.log->latest_epoch() == LeaderEpoch(5));
+}
+
 TEST_CASE("a torn tail is cut, damaged or lost indexes are built anew") {
   Fixture f(small_segments());
   for (int i = 0; i < 10; ++i) f.append(raw_batch({.payload_bytes = 39, .fill = static_cast<std::uint64_t>(i)}));

@@ -170,9 +170,12 @@ Result<void> Node::start_controller() {
     const auto parsed = config::parse_topic_config(config_, overrides);
     return parsed ? std::nullopt : std::optional(parsed.error().context);
   };
-  options.controller.topic_configs.describe = [this](const std::string&, const replication::ConfigMap& overrides) {
+  options.controller.topic_configs.describe = [this](const replication::MetadataImage& image, const replication::ConfigMap& overrides) {
+    using replication::ConfigResourceType;
+    const config::DynamicBrokerConfigs dynamic{image.configs(ConfigResourceType::kBroker, std::to_string(config_.node_id.value())),
+                                               image.configs(ConfigResourceType::kBroker, "")};
     std::vector<protocol::CreateTopicsResponse::CreatableTopicConfigs> described;
-    for (const config::ConfigEntry& entry : config::describe_topic(config_, {}, overrides)) {
+    for (const config::ConfigEntry& entry : config::describe_topic(config_, dynamic, overrides)) {
       described.push_back({.name = entry.name,
                            .value = entry.value,
                            .read_only = entry.read_only,

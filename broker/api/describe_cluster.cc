@@ -49,9 +49,11 @@ Task<net::Reply> describe_cluster(Broker& broker, Call call) {
   const std::int8_t here = call.on_controller_listener ? kControllers : kBrokers;
   if (request->endpoint_type != here) {
     const bool known = request->endpoint_type == kBrokers || request->endpoint_type == kControllers;
-    response.error_code = known ? ErrorCode::kMismatchedEndpointType : ErrorCode::kUnsupportedEndpointType;
-    response.error_message = known ? std::string("The request was sent to an endpoint of the wrong type: this is a ") +
-                                         (call.on_controller_listener ? "controller" : "broker")
+    const ErrorCode mismatch = call.request.version == 0 ? ErrorCode::kInvalidRequest : ErrorCode::kMismatchedEndpointType;
+    response.error_code = known ? mismatch : ErrorCode::kUnsupportedEndpointType;
+    const std::string types = call.on_controller_listener ? "CONTROLLER, but we wanted an endpoint of type BROKER"
+                                                          : "BROKER, but we wanted an endpoint of type CONTROLLER";
+    response.error_message = known ? "The request was sent to an endpoint of type " + types
                                    : "Unsupported endpoint type " + std::to_string(request->endpoint_type);
     response.cluster_id.clear();
     co_return respond(call, response);

@@ -1,4 +1,5 @@
 #include <algorithm>
+#include <charconv>
 
 #include "broker/api/handlers.h"
 #include "config/topic_config.h"
@@ -41,6 +42,13 @@ config::DynamicBrokerConfigs dynamic_configs(const Broker& broker) {
           image.configs(ConfigResourceType::kBroker, "")};
 }
 
+bool is_integer(const std::string& text) {
+  std::int32_t number = 0;
+  const char* end = text.data() + text.size();
+  const auto [stop, error] = std::from_chars(text.data() + (text.starts_with('+') ? 1 : 0), end, number);
+  return error == std::errc{} && stop == end;
+}
+
 void fail_with(Outcome& result, ErrorCode error, std::string message) {
   result.error_code = error;
   result.error_message = std::move(message);
@@ -54,13 +62,16 @@ void describe(const Broker& broker, const DescribeConfigsRequest& request,
       if (auto why = replication::invalid_topic_name(resource.resource_name)) {
         return fail_with(result, ErrorCode::kInvalidTopicException, std::move(*why));
       }
-      if (image.topic(resource.resource_name) == nullptr) return fail_with(result, ErrorCode::kUnknownTopicOrPartition, "This server does not host this topic-partition.");
+      if (image.topic(resource.resource_name) == nullptr) return fail_with(result, ErrorCode::kUnknownTopicOrPartition, "");
       const auto& overrides = image.configs(ConfigResourceType::kTopic, resource.resource_name);
       return list(config::describe_topic(broker.config(), dynamic_configs(broker), overrides), request, resource, result);
     }
     case ConfigResourceType::kBroker: {
       if (resource.resource_name.empty()) {
         return list(config::describe_cluster_default(broker.config(), dynamic_configs(broker)), request, resource, result);
+      }
+      if (!is_integer(resource.resource_name)) {
+        return fail_with(result, ErrorCode::kInvalidRequest, "Broker id must be an integer, but it is: " + resource.resource_name);
       }
       if (resource.resource_name != std::to_string(broker.config().node_id.value())) {
         return fail_with(result, ErrorCode::kInvalidRequest,
@@ -71,7 +82,8 @@ void describe(const Broker& broker, const DescribeConfigsRequest& request,
     }
     default:
       return fail_with(result, ErrorCode::kInvalidRequest,
-                       "Unsupported resource type: " + std::to_string(resource.resource_type));
+                       "This most likely occurs because of a request being malformed by the client library or the message was sent to "
+                       "an incompatible broker. See the broker logs for more details.");
   }
 }
 
@@ -85,7 +97,7 @@ Task<net::Reply> describe_configs(Broker& broker, Call call) {
     Outcome& result = response.results.emplace_back();
     result.resource_type = resource.resource_type;
     result.resource_name = resource.resource_name;
-    result.error_message.reset();
+    result.error_message = "";
     describe(broker, *request, resource, result);
   }
   co_return respond(call, response);

@@ -35,11 +35,34 @@ std::optional<PartitionIndex> describe(const replication::MetadataImage& image, 
   return std::nullopt;
 }
 
+// A cursor stands for a partition of a topic that is asked for. Nothing can be said of a topic without a name.
+ErrorCode check(const DescribeTopicPartitionsRequest& request) {
+  if (!request.cursor) {
+    const bool is_nameless = std::ranges::any_of(request.topics, [](const auto& topic) { return topic.name.empty(); });
+    return is_nameless ? ErrorCode::kUnknownServerError : ErrorCode::kNone;
+  }
+  const auto is_its_topic = [&](const auto& topic) { return topic.name == request.cursor->topic_name; };
+  const bool is_asked_for = request.topics.empty() || std::ranges::any_of(request.topics, is_its_topic);
+  return is_asked_for && request.cursor->partition_index.value() >= 0 ? ErrorCode::kNone : ErrorCode::kInvalidRequest;
+}
+
+DescribeTopicPartitionsResponse refused(const DescribeTopicPartitionsRequest& request, ErrorCode error) {
+  DescribeTopicPartitionsResponse response;
+  for (const auto& topic : request.topics) {
+    Topic& out = response.topics.emplace_back();
+    out.name = topic.name;
+    out.error_code = error;
+  }
+  return response;
+}
+
 }  // namespace
 
 Task<net::Reply> describe_topic_partitions(Broker& broker, Call call) {
   const auto request = parse_body<DescribeTopicPartitionsRequest>(call.request);
   if (!request) co_return refuse(call, request.error());
+  if (const ErrorCode error = check(*request); error != ErrorCode::kNone)
+    co_return respond(call, refused(*request, error));
   const auto image = broker.image();
   std::set<std::string> names;
   for (const auto& topic : request->topics) names.insert(topic.name);
@@ -54,7 +77,8 @@ Task<net::Reply> describe_topic_partitions(Broker& broker, Call call) {
     if (!names.empty() && *names.begin() == request->cursor->topic_name) first = request->cursor->partition_index;
   }
   // max.request.partition.size.limit bounds what a client may ask for.
-  auto room = static_cast<std::size_t>(std::max(1, std::min(request->response_partition_limit, broker.config().max_request_partition_size_limit)));
+  auto room = static_cast<std::size_t>(
+      std::max(1, std::min(request->response_partition_limit, broker.config().max_request_partition_size_limit)));
   DescribeTopicPartitionsResponse response;
   for (const std::string& name : names) {
     if (room == 0) {
@@ -68,7 +92,8 @@ Task<net::Reply> describe_topic_partitions(Broker& broker, Call call) {
     out.topic_authorized_operations = kAllTopicOperations;
     const auto topic = image->topic(name);
     if (topic == nullptr) {
-      out.error_code = replication::invalid_topic_name(name) ? ErrorCode::kInvalidTopicException : ErrorCode::kUnknownTopicOrPartition;
+      out.error_code = replication::invalid_topic_name(name) ? ErrorCode::kInvalidTopicException
+                                                             : ErrorCode::kUnknownTopicOrPartition;
       continue;
     }
     const auto next = describe(*image, *topic, first, room, out);

@@ -14,6 +14,11 @@ Task<net::Reply> init_producer_id(Broker& broker, Call call) {
     response.error_code = protocol::ErrorCode::kInvalidRequest;  // there are no transactions yet
     co_return respond(call, response);
   }
+  // An id and its epoch, or neither (KIP-360).
+  if ((request->producer_id.value() == -1) != (request->producer_epoch.value() == -1)) {
+    response.error_code = protocol::ErrorCode::kInvalidRequest;
+    co_return respond(call, response);
+  }
   const auto id = co_await broker.control().next_producer_id();
   if (!id) {
     LOG_WARN("no producer id for {}: {}", call.connection.peer.to_string(), id.error().context);

@@ -1,3 +1,5 @@
+#include <set>
+
 #include "broker/api/handlers.h"
 #include "broker/api/topic_views.h"
 #include "protocol/messages/list_offsets_request.h"
@@ -66,6 +68,19 @@ struct Work {
   std::int8_t isolation = 0;
 };
 
+// Answered with INVALID_REQUEST, once.
+std::set<std::pair<std::string, PartitionIndex>> named_twice(const ListOffsetsRequest& request) {
+  std::set<std::pair<std::string, PartitionIndex>> seen;
+  std::set<std::pair<std::string, PartitionIndex>> twice;
+  for (const auto& topic : request.topics) {
+    for (const auto& partition : topic.partitions) {
+      std::pair key{topic.name, partition.partition_index};
+      if (!seen.insert(key).second) twice.insert(std::move(key));
+    }
+  }
+  return twice;
+}
+
 Task<void> answer_parts(Broker& broker, Work& work) {
   for (const Part& part : work.parts.of(broker.shard())) {
     const auto partition = broker.partition(part.topic, part.request->partition_index);
@@ -86,14 +101,24 @@ Task<net::Reply> list_offsets(Broker& broker, Call call) {
   response.topics.reserve(request->topics.size());
   Work work{ByOwner<Part>(broker.shards()), call.request.version, request->isolation_level};
   const auto image = broker.image();
+  const bool is_known_isolation = request->isolation_level == 0 || request->isolation_level == kReadCommitted;
+  const auto duplicates = named_twice(*request);
+  auto unanswered = duplicates;
   for (const auto& topic_request : request->topics) {
     auto& topic_response = response.topics.emplace_back();
     topic_response.name = topic_request.name;
     topic_response.partitions.reserve(topic_request.partitions.size());
     const auto topic = image->topic(topic_request.name);
     for (const auto& partition_request : topic_request.partitions) {
+      const std::pair key{topic_request.name, partition_request.partition_index};
+      const bool is_duplicate = duplicates.contains(key);
+      if (is_duplicate && unanswered.erase(key) == 0) continue;
       auto& partition_response = topic_response.partitions.emplace_back();
       partition_response.partition_index = partition_request.partition_index;
+      if (!is_known_isolation || is_duplicate) {
+        partition_response.error_code = is_known_isolation ? ErrorCode::kInvalidRequest : ErrorCode::kUnknownServerError;
+        continue;
+      }
       const auto owner = owner_of(broker, topic.get(), partition_request.partition_index, false);
       if (!owner) {
         partition_response.error_code = owner.error();

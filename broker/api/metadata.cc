@@ -1,3 +1,4 @@
+#include <algorithm>
 #include <set>
 
 #include "broker/api/handlers.h"
@@ -39,6 +40,40 @@ void unknown(ErrorCode error, std::optional<std::string> name, TopicId id, bool 
   if (with_operations) out.topic_authorized_operations = kAllTopicOperations;
 }
 
+// Topics have ids from version 10 on, and are asked for by them from version 12 on.
+ErrorCode check(const MetadataRequest& request, std::int16_t version) {
+  for (const auto& topic : request.topics.value_or(std::vector<MetadataRequest::MetadataRequestTopic>{})) {
+    if (version < 12 && (!topic.name || !topic.topic_id.is_zero())) return ErrorCode::kInvalidRequest;
+    if (!topic.name && topic.topic_id.is_zero()) return ErrorCode::kUnknownServerError;
+  }
+  return ErrorCode::kNone;
+}
+
+MetadataResponse refused(const MetadataRequest& request, std::int16_t version, ErrorCode error) {
+  MetadataResponse response;
+  if (version >= 13) response.error_code = error;
+  for (const auto& topic : *request.topics) {
+    Topic& out = response.topics.emplace_back();
+    out.error_code = error;
+    out.name = topic.name.value_or("");
+    out.topic_id = topic.topic_id;
+  }
+  return response;
+}
+
+// Each topic once. If one is asked for by its id, those that are asked for by their names are not looked at.
+std::vector<MetadataRequest::MetadataRequestTopic> wanted_of(const MetadataRequest& request) {
+  const auto has_id = [](const auto& topic) { return !topic.topic_id.is_zero(); };
+  const bool by_id = std::ranges::any_of(*request.topics, has_id);
+  std::vector<MetadataRequest::MetadataRequestTopic> wanted;
+  std::set<std::pair<std::string, TopicId>> seen;
+  for (const auto& topic : *request.topics) {
+    if (has_id(topic) != by_id) continue;
+    if (seen.emplace(by_id ? "" : *topic.name, topic.topic_id).second) wanted.push_back(topic);
+  }
+  return wanted;
+}
+
 // auto.create.topics.enable: with the broker's defaults; the internal topics with their own.
 protocol::CreateTopicsRequest creation_of(const std::set<std::string>& names, const config::NodeConfig& config) {
   protocol::CreateTopicsRequest request;
@@ -72,17 +107,19 @@ Task<net::Reply> metadata(Broker& broker, Call call) {
   if (!request) co_return refuse(call, request.error());
   const std::int16_t version = call.request.version;
   const bool all = !request->topics || (version == 0 && request->topics->empty());
-  std::map<std::string, ErrorCode> refused;  // topics that could not be created
+  if (const ErrorCode error = check(*request, version); error != ErrorCode::kNone) co_return respond(call, refused(*request, version, error));
+  const auto wanted_topics = all ? std::vector<MetadataRequest::MetadataRequestTopic>{} : wanted_of(*request);
+  std::map<std::string, ErrorCode> not_created;
   if (!all && request->allow_auto_topic_creation && broker.config().auto_create_topics_enable) {
     std::set<std::string> missing;
-    for (const auto& topic : *request->topics) {
+    for (const auto& topic : wanted_topics) {
       if (topic.name && topic.topic_id.is_zero() && broker.image()->topic(*topic.name) == nullptr) missing.insert(*topic.name);
     }
     if (!missing.empty()) {
       const auto created = co_await broker.control().create_topics(creation_of(missing, broker.config()));
       for (const auto& result : created.topics) {
         const bool there = result.error_code == ErrorCode::kNone || result.error_code == ErrorCode::kTopicAlreadyExists;
-        if (!there) refused[result.name] = result.error_code;
+        if (!there) not_created[result.name] = result.error_code;
       }
     }
   }
@@ -108,7 +145,7 @@ Task<net::Reply> metadata(Broker& broker, Call call) {
     for (const auto& [name, id] : image->topic_ids()) describe(*image, *image->topic(id), with_operations, response.topics.emplace_back());
     co_return respond(call, response);
   }
-  for (const auto& wanted : *request->topics) {
+  for (const auto& wanted : wanted_topics) {
     Topic& out = response.topics.emplace_back();
     const bool by_id = !wanted.topic_id.is_zero();
     const auto topic = by_id ? image->topic(wanted.topic_id) : wanted.name ? image->topic(*wanted.name) : nullptr;
@@ -118,8 +155,9 @@ Task<net::Reply> metadata(Broker& broker, Call call) {
       unknown(ErrorCode::kUnknownTopicId, version >= 12 ? std::nullopt : std::optional<std::string>(""), wanted.topic_id, false, out);
     } else {
       const std::string name = wanted.name.value_or("");
-      const auto why = refused.find(name);
-      ErrorCode error = why != refused.end() ? why->second : ErrorCode::kUnknownTopicOrPartition;
+      const auto why = not_created.find(name);
+      ErrorCode error = why != not_created.end() ? why->second : ErrorCode::kUnknownTopicOrPartition;
+      if (name == "__cluster_metadata") error = ErrorCode::kUnknownTopicOrPartition;  // nobody creates it
       if (replication::invalid_topic_name(name)) error = ErrorCode::kInvalidTopicException;
       unknown(error, name, kZeroUuid, with_operations, out);
     }

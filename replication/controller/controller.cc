@@ -72,8 +72,8 @@ protocol::BrokerRegistrationChangeRecord registration_change(const BrokerImage& 
 
 std::optional<std::string> invalid_topic_name(const std::string& name) {
   const auto invalid = [](std::string_view why) { return fmt::format("Topic name is invalid: {}", why); };
-  if (name.empty()) return invalid("the empty string is illegal");
-  if (name == "." || name == "..") return invalid(fmt::format("'{}' is illegal", name));
+  if (name.empty()) return invalid("the empty string is not allowed");
+  if (name == "." || name == "..") return invalid(fmt::format("'{}' is not allowed", name));
   if (name.size() > kTopicNameMax) {
     return invalid(fmt::format("the length of '{}' is longer than the max allowed length {}", name, kTopicNameMax));
   }
@@ -176,7 +176,7 @@ protocol::PartitionRecord Controller::new_partition(const MetadataImage& image, 
   return record;
 }
 
-void Controller::create_topic(const MetadataImage& image, const Topic& topic, std::vector<MetadataRecord>& records,
+void Controller::create_topic(const MetadataImage& before, const MetadataImage& image, const Topic& topic, std::vector<MetadataRecord>& records,
                               Result_& result) {
   const auto refuse = [&result](ErrorCode error, std::string message) {
     result.error_code = error;
@@ -186,11 +186,11 @@ void Controller::create_topic(const MetadataImage& image, const Topic& topic, st
     return refuse(ErrorCode::kInvalidRequest, "Creation of internal topic __cluster_metadata is prohibited.");
   }
   if (auto why = invalid_topic_name(topic.name)) return refuse(ErrorCode::kInvalidTopicException, std::move(*why));
-  if (const std::string* other = colliding_topic(image, topic.name)) {
-    return refuse(ErrorCode::kInvalidTopicException, fmt::format("Topic '{}' collides with existing topic: {}", topic.name, *other));
-  }
   if (image.topic_ids().contains(topic.name)) {
     return refuse(ErrorCode::kTopicAlreadyExists, fmt::format("Topic '{}' already exists.", topic.name));
+  }
+  if (const std::string* other = colliding_topic(before, topic.name)) {
+    return refuse(ErrorCode::kInvalidTopicException, fmt::format("Topic '{}' collides with existing topic: {}", topic.name, *other));
   }
   ConfigMap overrides;
   for (const auto& config : topic.configs) {
@@ -244,7 +244,7 @@ void Controller::create_topic(const MetadataImage& image, const Topic& topic, st
   result.error_message = std::nullopt;
   result.num_partitions = static_cast<std::int32_t>(placement.replicas.size());
   result.replication_factor = static_cast<std::int16_t>(placement.replicas.front().size());
-  if (options_.topic_configs.describe) result.configs = options_.topic_configs.describe(topic.name, overrides);
+  if (options_.topic_configs.describe) result.configs = options_.topic_configs.describe(image, overrides);
 
   protocol::TopicRecord record;
   record.name = topic.name;
@@ -272,7 +272,7 @@ Decision<protocol::CreateTopicsResponse> Controller::create_topics(const Metadat
     ++times[topic.name];
     partitions += topic.num_partitions > 0 ? topic.num_partitions : static_cast<std::int64_t>(std::max<std::size_t>(1, topic.assignments.size()));
   }
-  // Topics of the same request may collide with each other too.
+  // As in Apache Kafka, topics of one request do not collide with each other.
   MetadataDelta delta(image);
   for (const Topic& topic : request.topics) {
     if (times[topic.name] == 0) continue;  // a duplicate that has been answered
@@ -287,7 +287,7 @@ Decision<protocol::CreateTopicsResponse> Controller::create_topics(const Metadat
       times[topic.name] = 0;
     } else {
       std::vector<MetadataRecord> records;
-      create_topic(delta.image(), topic, records, result);
+      create_topic(image, delta.image(), topic, records, result);
       for (MetadataRecord& record : records) {
         const auto replayed = delta.replay(record);
         KURIER_CHECK_MESSAGE(replayed.has_value(), replayed.error().context);
@@ -304,12 +304,22 @@ Decision<protocol::DeleteTopicsResponse> Controller::delete_topics(const Metadat
                                                                    const protocol::DeleteTopicsRequest& request) const {
   Decision<protocol::DeleteTopicsResponse> decision;
   std::set<TopicId> removed;
+  std::map<std::pair<std::optional<std::string>, TopicId>, int> times;
+  for (const auto& topic : request.topics) ++times[{topic.name, topic.topic_id}];
+  for (const std::string& name : request.topic_names) ++times[{name, kZeroUuid}];
   const auto remove = [&](const std::optional<std::string>& name, const TopicId& id) {
     protocol::DeleteTopicsResponse::DeletableTopicResult result;
     result.name = name;
     result.topic_id = id;
     const TopicPointer topic = name ? image.topic(*name) : image.topic(id);
-    if (name && !id.is_zero()) {
+    int& mentions = times[{name, id}];
+    const bool is_one_way = name.has_value() == id.is_zero();  // by its name or by its id
+    if (is_one_way && mentions == 0) return;                   // answered already
+    if (is_one_way && mentions > 1) {
+      mentions = 0;
+      result.error_code = ErrorCode::kInvalidRequest;
+      result.error_message = name ? "Duplicate topic name." : "Duplicate topic id.";
+    } else if (name && !id.is_zero()) {
       result.error_code = ErrorCode::kInvalidRequest;
       result.error_message = "You may not specify both topic name and topic id.";
     } else if (!name && id.is_zero()) {
@@ -320,7 +330,7 @@ Decision<protocol::DeleteTopicsResponse> Controller::delete_topics(const Metadat
       result.error_message = name ? "This server does not host this topic-partition." : "This server does not host this topic ID.";
     } else if (!removed.insert(topic->id).second) {
       result.error_code = ErrorCode::kInvalidRequest;
-      result.error_message = name ? "Duplicate topic name." : "Duplicate topic id.";
+      result.error_message = "The provided topic name maps to an ID that was already supplied.";
     } else {
       result.name = topic->name;
       result.topic_id = topic->id;

@@ -35,7 +35,7 @@ struct TopicConfigPort {
   // The text of INVALID_CONFIG; none if the overrides of a topic are fine.
   std::function<std::optional<std::string>(const std::string& topic, const ConfigMap& overrides)> validate;
   // What a CreateTopics response lists.
-  std::function<std::vector<protocol::CreateTopicsResponse::CreatableTopicConfigs>(const std::string& topic,
+  std::function<std::vector<protocol::CreateTopicsResponse::CreatableTopicConfigs>(const MetadataImage& image,
                                                                                   const ConfigMap& overrides)>
       describe;
 };
@@ -97,7 +97,7 @@ class Controller {
  private:
   using Topic = protocol::CreateTopicsRequest::CreatableTopic;
   using Result_ = protocol::CreateTopicsResponse::CreatableTopicResult;
-  void create_topic(const MetadataImage& image, const Topic& topic, std::vector<MetadataRecord>& records, Result_& result);
+  void create_topic(const MetadataImage& before, const MetadataImage& image, const Topic& topic, std::vector<MetadataRecord>& records, Result_& result);
   struct Placement {
     std::vector<std::vector<BrokerId>> replicas;  // of each partition
     protocol::ErrorCode error = protocol::ErrorCode::kNone;

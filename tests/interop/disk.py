@@ -12,7 +12,7 @@ RECORDS = {"plain": "none", "zipped": "gzip", "zstandard": "zstd"}
 class ApacheKafka:
     """Started on the directory of a Kurier, with its ports."""
 
-    def __init__(self, classpath, node):
+    def __init__(self, classpath, node, settings=()):
         self.node = node
         properties = node.directory / "kafka.properties"
         properties.write_text(f"""process.roles=broker,controller
@@ -22,7 +22,7 @@ listeners=PLAINTEXT://127.0.0.1:{node.port},CONTROLLER://127.0.0.1:{node.control
 inter.broker.listener.name=PLAINTEXT
 controller.listener.names=CONTROLLER
 log.dirs={node.directory / 'log'}
-""")
+""" + "".join(setting + "\n" for setting in settings))
         self.log = open(node.directory / "kafka.out", "wb")
         self.process = subprocess.Popen(["java", "-Xmx512m", "-cp", f"{classpath}/*", "kafka.Kafka", str(properties)],
                                         stdout=self.log, stderr=subprocess.STDOUT)

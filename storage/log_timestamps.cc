@@ -1,40 +1,31 @@
-// ListOffsets by time. In an uncompressed batch the exact record; in a compressed one its first record, so that a consumer
-// that seeks there sees a few records too many and none too few.
+// ListOffsets by time: the exact record, compressed or not. Only the batch that may hold it is read and walked.
+#include "protocol/compression.h"
+#include "protocol/record.h"
 #include "storage/log.h"
 
 namespace kurier::storage {
 namespace {
 
-std::optional<std::int64_t> read_varint(ByteView& bytes) {
-  std::uint64_t value = 0;
-  for (unsigned shift = 0; shift < 64 && !bytes.empty(); shift += 7) {
-    const auto byte = static_cast<std::uint64_t>(bytes.front());
-    bytes = bytes.subspan(1);
-    value |= (byte & 0x7f) << shift;
-    if ((byte & 0x80) == 0) return static_cast<std::int64_t>(value >> 1) ^ -static_cast<std::int64_t>(value & 1);
-  }
-  return std::nullopt;
-}
+using protocol::RecordBatchView;
 
-// The first record at or after `timestamp` and `from`; a batch that cannot be walked answers with its first offset.
-Log::TimestampOffset first_in_batch(const protocol::RecordBatchView& batch, Timestamp timestamp, Offset from) {
-  Log::TimestampOffset whole{batch.max_timestamp(), std::max(batch.base_offset(), from), batch.leader_epoch()};
-  if (batch.codec() != protocol::Codec::kNone) return whole;
-  if (batch.timestamp_type() == protocol::TimestampType::kLogAppendTime) return whole;
-  ByteView rest = batch.payload();
-  while (!rest.empty()) {
-    const auto length = read_varint(rest);
-    if (!length || *length < 1 || static_cast<std::size_t>(*length) > rest.size()) return whole;
-    ByteView record = rest.subspan(1, static_cast<std::size_t>(*length) - 1);  // after the attributes
-    rest = rest.subspan(static_cast<std::size_t>(*length));
-    const auto timestamp_delta = read_varint(record);
-    const auto offset_delta = read_varint(record);
-    if (!timestamp_delta || !offset_delta) return whole;
-    const Timestamp its_timestamp = batch.base_timestamp() + *timestamp_delta;
-    const Offset its_offset = batch.base_offset() + *offset_delta;
-    if (its_timestamp >= timestamp && its_offset >= from) return {its_timestamp, its_offset, batch.leader_epoch()};
+// The first record of the batch at or after `timestamp` and `from`; none if there is no such record. A batch that
+// cannot be walked answers with its first offset: a consumer that seeks there sees a few records too many and none too
+// few.
+std::optional<Log::TimestampOffset> first_in_batch(const RecordBatchView& batch, Timestamp timestamp, Offset from) {
+  const Log::TimestampOffset whole{batch.max_timestamp(), std::max(batch.base_offset(), from), batch.leader_epoch()};
+  Bytes decompressed;
+  if (batch.codec() != protocol::Codec::kNone) {
+    auto result = protocol::decompress(batch.codec(), batch.payload(), protocol::kDecompressedBytesMax);
+    if (!result) return whole;
+    decompressed = std::move(*result);
   }
-  return whole;
+  protocol::RecordReader reader(batch,
+                                batch.codec() == protocol::Codec::kNone ? batch.payload() : ByteView(decompressed));
+  while (const protocol::RecordView* record = reader.next()) {
+    if (record->timestamp >= timestamp && record->offset >= from)
+      return {{record->timestamp, record->offset, batch.leader_epoch()}};
+  }
+  return reader.ok() ? std::nullopt : std::optional(whole);
 }
 
 }  // namespace
@@ -42,11 +33,15 @@ Log::TimestampOffset first_in_batch(const protocol::RecordBatchView& batch, Time
 Result<std::optional<Log::TimestampOffset>> Log::first_record_at(Segment& segment, Timestamp timestamp, Offset from) {
   TRY_ASSIGN(const TimeIndex::Entry entry, segment.time_index().lookup(timestamp));
   TRY_ASSIGN(const OffsetIndex::Entry start, segment.offset_index().lookup(std::max(entry.offset, from)));
+  TRY_ASSIGN(const auto file, segment.file());
   std::optional<TimestampOffset> found;
-  TRY(segment.scan(start.position, true, [&](const protocol::RecordBatchView& batch, std::uint64_t) -> Result<bool> {
-    if (batch.max_timestamp() < timestamp || batch.last_offset() < from) return true;
+  TRY(segment.scan(start.position, false, [&](const RecordBatchView& header, std::uint64_t position) -> Result<bool> {
+    if (header.max_timestamp() < timestamp || header.last_offset() < from) return true;
+    Bytes bytes(header.size_bytes());
+    TRY_ASSIGN(const std::size_t read, file->read_at(position, bytes));
+    TRY_ASSIGN(const RecordBatchView batch, RecordBatchView::parse(ByteView(bytes).first(read)));
     found = first_in_batch(batch, timestamp, from);
-    return false;
+    return !found.has_value();
   }));
   return found;
 }

@@ -5,6 +5,7 @@
 #include <algorithm>
 
 #include "base/crc32c.h"
+#include "protocol/record.h"
 
 namespace kurier::storage {
 namespace {
@@ -14,35 +15,20 @@ constexpr std::size_t kSnapshotHeaderBytes = 10;  // version 2, crc 4, count 4
 constexpr std::size_t kSnapshotEntryBytes = 46;
 
 // A transaction marker's payload is one record whose key is {version int16, type int16} and whose value is
-// {version int16, coordinator epoch int32}. Both varint-framed by the record.
+// {version int16, coordinator epoch int32}.
 struct Marker {
   bool is_commit = false;
   std::int32_t coordinator_epoch = -1;
 };
 
-std::optional<std::int64_t> read_varint(ByteView& bytes) {
-  std::uint64_t value = 0;
-  for (unsigned shift = 0; shift < 64 && !bytes.empty(); shift += 7) {
-    const auto byte = static_cast<std::uint64_t>(bytes.front());
-    bytes = bytes.subspan(1);
-    value |= (byte & 0x7f) << shift;
-    if ((byte & 0x80) == 0) return static_cast<std::int64_t>(value >> 1) ^ -static_cast<std::int64_t>(value & 1);
-  }
-  return std::nullopt;
-}
-
-std::optional<Marker> parse_marker(ByteView payload) {
-  if (!read_varint(payload) || payload.empty()) return std::nullopt;  // length
-  payload = payload.subspan(1);                                       // attributes
-  if (!read_varint(payload) || !read_varint(payload)) return std::nullopt;
-  const auto key_bytes = read_varint(payload);
-  if (!key_bytes || *key_bytes < 4 || static_cast<std::size_t>(*key_bytes) > payload.size()) return std::nullopt;
-  const auto type = load_big_endian<std::int16_t>(payload.data() + 2);
-  payload = payload.subspan(static_cast<std::size_t>(*key_bytes));
-  const auto value_bytes = read_varint(payload);
-  if (!value_bytes || *value_bytes < 6 || static_cast<std::size_t>(*value_bytes) > payload.size()) return std::nullopt;
+std::optional<Marker> parse_marker(const protocol::RecordBatchView& batch) {
+  protocol::RecordReader reader(batch, batch.payload());
+  const protocol::RecordView* record = reader.next();
+  if (record == nullptr || !record->key || record->key->size() < 4) return std::nullopt;
+  if (!record->value || record->value->size() < 6) return std::nullopt;
+  const auto type = load_big_endian<std::int16_t>(record->key->data() + 2);
   if (type != 0 && type != 1) return std::nullopt;
-  return Marker{type == 1, load_big_endian<std::int32_t>(payload.data() + 2)};
+  return Marker{type == 1, load_big_endian<std::int32_t>(record->value->data() + 2)};
 }
 
 bool follows(std::int32_t last_sequence, std::int32_t next_sequence) {
@@ -81,7 +67,7 @@ std::optional<CompletedTransaction> ProducerState::replay(const protocol::Record
   if (!batch.has_producer_id()) return std::nullopt;
   const ProducerId producer_id = batch.producer_id();
   if (batch.is_control()) {
-    const auto marker = parse_marker(batch.payload());
+    const auto marker = parse_marker(batch);
     if (!marker) return std::nullopt;  // a control record of another kind
     ProducerEntry& entry = producers_[producer_id];
     if (batch.producer_epoch() > entry.epoch) entry.batches.clear();

@@ -41,7 +41,10 @@ void answer(Partition& partition, const PartitionRequest& request, std::int8_t i
   const Offset end = isolation == kReadCommitted ? partition.leader().last_stable_offset() : partition.leader().high_watermark();
   if (request.timestamp == kLatest) return set(response, end, partition.leader().leader_epoch());
   if (request.timestamp == kEarliest || request.timestamp == kEarliestLocal) {
-    return set(response, log.log_start_offset(), log.epoch_at(log.log_start_offset()));
+    // Where nothing has been written yet, the leader's own epoch will begin.
+    const bool is_empty = log.log_start_offset() == log.log_end_offset();
+    return set(response, log.log_start_offset(),
+               is_empty ? std::optional(partition.leader().leader_epoch()) : log.epoch_at(log.log_start_offset()));
   }
   if (request.timestamp.value() < 0 && request.timestamp != kMax) return;
   const auto found = request.timestamp == kMax ? log.offset_of_max_timestamp() : log.offset_for_timestamp(request.timestamp);

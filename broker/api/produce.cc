@@ -1,9 +1,10 @@
 // Produce: stage 1 checks and appends in the order of the connection; stage 2 waits for what acks asks for.
 #include <algorithm>
+#include <set>
 
 #include "broker/api/handlers.h"
 #include "broker/api/topic_views.h"
-#include "broker/batch_check.h"
+#include "broker/batch_rules.h"
 #include "protocol/messages/produce_request.h"
 #include "protocol/messages/produce_response.h"
 
@@ -15,6 +16,9 @@ using protocol::ProduceRequest;
 using protocol::ProduceResponse;
 using PartitionRequest = ProduceRequest::PartitionProduceData;
 using PartitionResponse = ProduceResponse::PartitionProduceResponse;
+
+constexpr std::int16_t kLeadersSinceVersion = 10;
+constexpr std::int16_t kByIdSinceVersion = 13;
 
 // Views of the request's fields are views of the frame, and both go when the last shard has appended its batches.
 struct Received {
@@ -55,23 +59,45 @@ void answer_error(PartitionResponse& response, ErrorCode error, std::string mess
   if (!message.empty()) response.error_message = std::move(message);
 }
 
+void answer_refusal(const Partition& partition, protocol::BatchVerdict verdict, Offset log_start_offset, PartitionResponse& response) {
+  LOG_DEBUG("a batch for {}-{} is refused with {}: {}", partition.topic(), partition.index().value(), to_string(verdict.error),
+            verdict.reason);
+  for (auto& record_error : verdict.record_errors) {
+    auto& listed = response.record_errors.emplace_back();
+    listed.batch_index = record_error.index;
+    listed.batch_index_error_message = std::move(record_error.message);
+  }
+  if (verdict.tells_log_start) response.log_start_offset = log_start_offset;
+  answer_error(response, verdict.error, std::move(verdict.message));
+}
+
+// Whether an answer with the error of an append has the log start offset, as Apache Kafka's has.
+bool tells_log_start(ErrorCode error) {
+  return error != ErrorCode::kNotLeaderOrFollower && error != ErrorCode::kKafkaStorageError;
+}
+
 void append_to(Partition& partition, const PartitionRequest& request, net::FrameBuffer& frame, std::int16_t version, bool acks_all,
                const Clock& clock, PartitionResponse& response, Offset* required) {
-  if (request.records.view.empty()) return answer_error(response, ErrorCode::kInvalidRecord, "there is no batch");
-  const MutableByteView batch = bytes_of(frame, request.records.view);
   const Timestamp now = clock.wall();
-  BatchVerdict verdict = check_batch(batch, partition.config(), version, now);
-  if (verdict.error != ErrorCode::kNone) {
-    if (verdict.of_a_record) {
-      response.record_errors.emplace_back().batch_index_error_message = verdict.message;
-    }
-    return answer_error(response, verdict.error, std::move(verdict.message));
+  const Offset log_start_offset = partition.log().log_start_offset();
+  const ByteView view = request.records.view;
+  const MutableByteView records = view.empty() ? MutableByteView{} : bytes_of(frame, view);
+  const protocol::BatchRules rules = batch_rules(partition.config(), partition.topic(), partition.index(), version);
+  protocol::BatchVerdict verdict = protocol::validate_batch(records, rules, now);
+  if (!verdict.accepted()) return answer_refusal(partition, std::move(verdict), log_start_offset, response);
+  Partition::Appended appended = partition.append(verdict.batch, acks_all);
+  if (appended.error != ErrorCode::kNone) {
+    if (tells_log_start(appended.error)) response.log_start_offset = log_start_offset;
+    return answer_error(response, appended.error, std::move(appended.message));
   }
-  Partition::Appended appended = partition.append(batch, acks_all);
-  if (appended.error != ErrorCode::kNone) return answer_error(response, appended.error, std::move(appended.message));
   response.base_offset = appended.result.first_offset;
-  response.log_start_offset = partition.log().log_start_offset();
-  if (partition.config().timestamp_type == config::TimestampType::kLogAppendTime) response.log_append_time_ms = now;
+  response.log_start_offset = log_start_offset;
+  // Of a duplicate it is the original's time, whatever the type of the topic's timestamps: so Apache Kafka has it.
+  if (!appended.result.appended()) {
+    response.log_append_time_ms = appended.result.duplicate_timestamp;
+  } else if (partition.config().timestamp_type == config::TimestampType::kLogAppendTime) {
+    response.log_append_time_ms = now;
+  }
   *required = appended.result.last_offset + 1;
 }
 
@@ -105,8 +131,18 @@ ErrorCode refusal_of(const ProduceRequest& request) {
   return ErrorCode::kNone;
 }
 
+// What a refused request is answered for a partition: first of all there has to be a batch, as in Apache Kafka.
+void answer_refused(const ProduceRequest& request, const PartitionRequest& data, std::int16_t version, PartitionResponse& answer) {
+  protocol::BatchVerdict verdict = protocol::validate_framing(
+      data.records.view, {.produce_version = version, .has_transactional_id = request.transactional_id.has_value()});
+  if (verdict.accepted()) return answer_error(answer, refusal_of(request));
+  answer_error(answer, verdict.error, std::move(verdict.message));
+}
+
 // An answer for every partition, in the order of the request, and each of them at its owner.
-void distribute(const Broker& broker, const ProduceRequest& request, bool by_id, ProduceResponse& response, ByOwner<Part>& parts) {
+void distribute(const Broker& broker, const Call& call, const ProduceRequest& request, ProduceResponse& response,
+                ByOwner<Part>& parts) {
+  const bool by_id = call.request.version >= kByIdSinceVersion;
   const ErrorCode refused = refusal_of(request);
   const auto image = broker.image();
   response.responses.reserve(request.topic_data.size());
@@ -120,13 +156,38 @@ void distribute(const Broker& broker, const ProduceRequest& request, bool by_id,
       auto& answer = topic_response.partition_responses.emplace_back();
       answer.index = data.index;
       const auto owner = owner_of(broker, topic.get(), data.index, by_id);
-      if (refused != ErrorCode::kNone) {
-        answer_error(answer, refused);
-      } else if (!owner) {
+      if (!owner) {
         answer_error(answer, owner.error());
+      } else if (refused != ErrorCode::kNone) {
+        answer_refused(request, data, call.request.version, answer);
       } else {
         parts.add(*owner, {topic->id, &data, &answer});
       }
+    }
+  }
+}
+
+// KIP-951: with NOT_LEADER_OR_FOLLOWER, who leads now, and where it is reached.
+void tell_leaders(const Broker& broker, const Call& call, ProduceResponse& response) {
+  if (call.request.version < kLeadersSinceVersion) return;
+  const auto image = broker.image();
+  std::set<BrokerId> told;
+  for (auto& topic_response : response.responses) {
+    for (auto& answer : topic_response.partition_responses) {
+      if (answer.error_code != ErrorCode::kNotLeaderOrFollower) continue;
+      const bool by_id = call.request.version >= kByIdSinceVersion;
+      const auto topic = by_id ? image->topic(topic_response.topic_id) : image->topic(topic_response.name);
+      const auto* partition = topic ? image->partition(topic->id, answer.index) : nullptr;
+      if (partition == nullptr) continue;
+      answer.current_leader = {.leader_id = partition->leader, .leader_epoch = partition->leader_epoch};
+      const auto* node = image->broker(partition->leader);
+      const auto address = node != nullptr ? address_of(*node, call.connection.listener_name) : std::nullopt;
+      if (!address || !told.insert(partition->leader).second) continue;
+      auto& endpoint = response.node_endpoints.emplace_back();
+      endpoint.node_id = partition->leader;
+      endpoint.host = address->host;
+      endpoint.port = address->port;
+      endpoint.rack = node->rack;
     }
   }
 }
@@ -148,12 +209,13 @@ Task<net::Reply> produce(Broker& broker, Call call) {
   ProduceResponse response;
   Work work{std::vector<std::shared_ptr<Received>>(broker.shards().count()), ByOwner<Part>(broker.shards()), call.request.version, acks,
             deadline};
-  distribute(broker, received->request, call.request.version >= 13, response, work.parts);
+  distribute(broker, call, received->request, response, work.parts);
   for (const ShardIndex owner : work.parts.owners()) work.received[owner] = received;
   received.reset();
   co_await on_shards(broker.shards(), broker.shard(), work.parts.owners(), append_and_wait, work);
   // acks=0 expects no response; that something failed can only be said by closing the connection.
   if (acks == 0) co_return net::Reply{.close = has_error(response)};
+  tell_leaders(broker, call, response);
   co_return respond(call, response);
 }
 

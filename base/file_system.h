@@ -31,6 +31,9 @@ class File {
 
   [[nodiscard]] virtual Result<std::uint64_t> size_bytes() const = 0;
   virtual Result<void> truncate(std::uint64_t size_bytes) = 0;
+  // Disk space for so many bytes from the beginning, while the size stays as it is; truncate gives back what is not used.
+  // A hint: file systems that cannot do it do nothing.
+  virtual Result<void> reserve(std::uint64_t) { return {}; }
   // fdatasync. Once it has failed it keeps failing: what the kernel dropped cannot be synced later. Safe from another
   // thread than the one that writes.
   virtual Result<void> sync() = 0;

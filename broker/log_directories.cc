@@ -6,13 +6,18 @@
 
 namespace kurier::broker {
 
-Result<void> LogDirectories::add(const std::string& path) {
-  TRY_ASSIGN(auto opened, storage::LogDirectory::open(files_, path));
+Result<void> LogDirectories::add(std::unique_ptr<storage::LogDirectory> opened) {
   LogDirectoryState& directory = directories_.emplace_back();
   directory.files = std::move(opened);
-  TRY_ASSIGN(directory.was_clean, directory.files->take_clean_shutdown_mark());
   TRY_ASSIGN(directory.recovery_points, directory.files->recovery_points());
   TRY_ASSIGN(directory.log_start_offsets, directory.files->log_start_offsets());
+  return {};
+}
+
+Result<void> LogDirectories::take_clean_shutdown_marks() {
+  for (LogDirectoryState& directory : directories_) {
+    TRY_ASSIGN(directory.was_clean, directory.files->take_clean_shutdown_mark());
+  }
   return {};
 }
 
@@ -69,17 +74,18 @@ Result<void> LogDirectories::mark_clean(BrokerEpoch broker_epoch) {
   return {};
 }
 
-void LogDirectories::write_checkpoints(const std::vector<DirectoryOffsets>& offsets) {
+void LogDirectories::write_checkpoints(const std::vector<DirectoryOffsets>& offsets, CheckpointKinds kinds) {
   for (std::size_t i = 0; i < directories_.size(); ++i) {
     if (directories_[i].failed) continue;
     storage::LogDirectory& directory = *directories_[i].files;
     storage::OffsetCheckpoint starts = offsets[i].log_start_offsets;
     starts.insert(directories_[i].unopened_start_offsets.begin(), directories_[i].unopened_start_offsets.end());
-    for (const Result<void>& written : {directory.write_recovery_points(offsets[i].recovery_points),
-                                        directory.write_log_start_offsets(starts),
-                                        directory.write_high_watermarks(offsets[i].high_watermarks)}) {
+    const auto say = [&](const Result<void>& written) {
       if (!written) LOG_ERROR("checkpoints of {}: {}", directory.path(), written.error().context);
-    }
+    };
+    if (kinds.recovery_points) say(directory.write_recovery_points(offsets[i].recovery_points));
+    if (kinds.log_start_offsets) say(directory.write_log_start_offsets(starts));
+    if (kinds.high_watermarks) say(directory.write_high_watermarks(offsets[i].high_watermarks));
   }
 }
 

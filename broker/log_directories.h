@@ -33,6 +33,19 @@ struct LogDirectoryState {
   [[nodiscard]] bool holds(const std::string& partition_path) const { return partition_path.starts_with(path() + "/"); }
 };
 
+// Which checkpoints; each has an interval of its own.
+struct CheckpointKinds {
+  bool recovery_points = false;
+  bool log_start_offsets = false;
+  bool high_watermarks = false;
+  [[nodiscard]] bool any() const { return recovery_points || log_start_offsets || high_watermarks; }
+  void add(const CheckpointKinds& other) {
+    recovery_points |= other.recovery_points;
+    log_start_offsets |= other.log_start_offsets;
+    high_watermarks |= other.high_watermarks;
+  }
+};
+
 // The offsets of the partitions of one directory.
 struct DirectoryOffsets {
   storage::OffsetCheckpoint recovery_points;
@@ -44,8 +57,10 @@ class LogDirectories {
  public:
   explicit LogDirectories(FileSystem& files) : files_(files) {}
 
-  // Opens, locks and reads one directory.
-  Result<void> add(const std::string& path);
+  // Reads one directory, which is open and locked.
+  Result<void> add(std::unique_ptr<storage::LogDirectory> opened);
+  // From here on a crash is one: reads and removes the marks of the last clean stop.
+  Result<void> take_clean_shutdown_marks();
   [[nodiscard]] std::deque<LogDirectoryState>& all() { return directories_; }
   [[nodiscard]] LogDirectoryState* holding(const std::string& partition_path);
 
@@ -60,7 +75,7 @@ class LogDirectories {
   void could_not_open(const std::string& topic, const replication::PartitionImage& partition, BrokerId self);
 
   // One DirectoryOffsets for each of all(), in its order. Says in the log what could not be written.
-  void write_checkpoints(const std::vector<DirectoryOffsets>& offsets);
+  void write_checkpoints(const std::vector<DirectoryOffsets>& offsets, CheckpointKinds kinds);
   // After the last checkpoints of a clean stop.
   Result<void> mark_clean(BrokerEpoch broker_epoch);
 

@@ -23,6 +23,7 @@ storage::LogConfig log_config_of(const config::TopicConfig& topic, const config:
   log.delete_old = topic.delete_old;
   log.compact = topic.compact;
   log.flush_messages = static_cast<std::uint64_t>(topic.flush_messages);
+  log.preallocate = topic.preallocate;
   log.producer_expiration_ms = node.producer_id_expiration.count();
   return log;
 }
@@ -41,11 +42,14 @@ bool LogManager::is_mine(const TopicId& topic, const replication::PartitionImage
 }
 
 config::TopicConfig LogManager::topic_config(const replication::MetadataImage& image, const std::string& topic) const {
-  auto parsed = config::parse_topic_config(config_, image.configs(replication::ConfigResourceType::kTopic, topic));
+  using enum replication::ConfigResourceType;
+  const config::DynamicBrokerConfigs dynamic{image.configs(kBroker, std::to_string(config_.node_id.value())),
+                                             image.configs(kBroker, "")};
+  auto parsed = config::parse_topic_config(config_, image.configs(kTopic, topic), dynamic);
   if (parsed) return *parsed;
   // The controller checks what it accepts; this may come from another version's records.
   LOG_ERROR("topic {}: {}; the broker's defaults hold", topic, parsed.error().context);
-  auto defaults = config::parse_topic_config(config_, {});
+  auto defaults = config::parse_topic_config(config_, {}, dynamic);
   return defaults ? *defaults : config::TopicConfig{};
 }
 
@@ -122,12 +126,33 @@ void LogManager::apply(const replication::MetadataImage& image, const replicatio
     }
   }
   for (const auto& resource : changes.configs) {
+    if (resource.type == static_cast<std::int8_t>(replication::ConfigResourceType::kBroker)) {
+      for (const auto& [id, topic] : table_.topics()) change_config(image, topic);  // what topics inherit
+    }
     if (resource.type != static_cast<std::int8_t>(replication::ConfigResourceType::kTopic)) continue;
-    const LocalTopic* local = table_.find(resource.name);
-    if (local == nullptr) continue;
-    const config::TopicConfig config = topic_config(image, resource.name);
-    for (const auto& partition : local->partitions) {
-      if (partition) partition->set_config(config, log_config_of(config, config_));
+    if (shard_ == 0) say_what_has_no_effect(image, resource.name);
+    if (const LocalTopic* local = table_.find(resource.name)) change_config(image, *local);
+  }
+}
+
+void LogManager::change_config(const replication::MetadataImage& image, const LocalTopic& topic) {
+  const config::TopicConfig config = topic_config(image, topic.name);
+  for (const auto& partition : topic.partitions) {
+    if (partition) partition->set_config(config, log_config_of(config, config_));
+  }
+}
+
+void say_what_has_no_effect(const replication::MetadataImage& image, const std::string& topic) {
+  for (const std::string& notice : config::topic_notices(image.configs(replication::ConfigResourceType::kTopic, topic))) {
+    LOG_WARN("topic {}: {}", topic, notice);
+  }
+}
+
+void LogManager::expire_producers() {
+  const Timestamp now = ports_.clock.wall();
+  for (const auto& [id, topic] : table_.topics()) {
+    for (const auto& partition : topic.partitions) {
+      if (partition) partition->log().expire_producers(now);
     }
   }
 }
@@ -174,7 +199,6 @@ void LogManager::maintain() {
 
 void LogManager::maintain(Partition& partition, Timestamp now) {
   storage::Log& log = partition.log();
-  log.expire_producers(now);
   if (const auto rolled = log.roll_if_old(now); !rolled) LOG_ERROR("rolling {}: {}", log.directory(), rolled.error().context);
   auto retired = log.delete_old_segments(now, partition.leader().high_watermark());
   if (!retired) {

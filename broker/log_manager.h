@@ -47,6 +47,8 @@ class LogManager final : public DiskMonitor {
 
   // Retention, rolling by time, flushing of what is sealed: at log.retention.check.interval.ms.
   void maintain();
+  // producer.id.expiration.check.interval.ms
+  void expire_producers();
   // Adds to what the checkpoints of each directory are to say, in the order of LogDirectories::all().
   void collect_offsets(std::vector<DirectoryOffsets>& offsets) const;
   void directory_failed(const LogDirectoryState& directory);
@@ -61,6 +63,7 @@ class LogManager final : public DiskMonitor {
   [[nodiscard]] config::TopicConfig topic_config(const replication::MetadataImage& image, const std::string& topic) const;
   [[nodiscard]] replication::PartitionLeaderState leadership(const replication::PartitionImage& partition,
                                                              const config::TopicConfig& config) const;
+  void change_config(const replication::MetadataImage& image, const LocalTopic& topic);
   void remove(TopicId topic);
   void remove_later(std::vector<std::string> paths, std::chrono::milliseconds delay);
   void maintain(Partition& partition, Timestamp now);
@@ -72,6 +75,9 @@ class LogManager final : public DiskMonitor {
   const ShardIndex shard_;
   const ShardIndex shards_;
 };
+
+// What of the topic's own configuration has no effect here, for the log.
+void say_what_has_no_effect(const replication::MetadataImage& image, const std::string& topic);
 
 // At the start: opens the logs of all partitions that the image gives to this node, on the threads of `pool`
 // (num.recovery.threads.per.data.dir for each directory), and hands them to the managers, one for each shard. A partition that

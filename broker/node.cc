@@ -3,6 +3,7 @@
 #include <fmt/ranges.h>
 
 #include <algorithm>
+#include <functional>
 
 #include "base/log.h"
 #include "broker/net/host_name.h"
@@ -13,14 +14,20 @@
 #include "broker/net/system_random.h"
 #include "broker/net/thread_pool.h"
 #include "broker/shard_runtime.h"
+#include "broker/start.h"
 #include "replication/raft/format.h"
+#include "storage/state_directory.h"
 
 namespace kurier::broker {
 namespace {
 
 using replication::LocalController;
 
-net::ServerOptions server_options(const config::NetworkConfig& network) {
+// How long requests in flight may take to be answered, and the answers to be read, when the node stops.
+constexpr std::chrono::seconds kDrainMax(10);
+constexpr std::chrono::milliseconds kNever = std::chrono::hours(24 * 365);  // an interval may be longer than a clock can count
+
+Result<net::ServerOptions> server_options(const config::NetworkConfig& network, std::size_t shards) {
   net::ServerOptions options;
   options.limits.frame_bytes_max = static_cast<std::size_t>(network.socket_request_max_bytes);
   constexpr std::chrono::milliseconds kForEver = std::chrono::hours(24 * 365);
@@ -31,6 +38,16 @@ net::ServerOptions server_options(const config::NetworkConfig& network) {
   options.backlog = network.socket_listen_backlog;
   options.connections_max = static_cast<std::size_t>(network.max_connections);
   options.connections_per_ip_max = static_cast<std::size_t>(network.max_connections_per_ip);
+  auto limits = net::resolve_all(network.max_connections_per_ip_overrides);
+  if (!limits) return std::unexpected(limits.error().within("max.connections.per.ip.overrides"));
+  options.connections_of_ip_max = std::move(*limits);
+  if (network.max_connection_creation_rate != INT32_MAX) {
+    options.new_connections_per_second_max = static_cast<std::uint32_t>(network.max_connection_creation_rate);
+  }
+  // Each shard has its part; a single request may always be read, however large.
+  if (network.queued_max_request_bytes > 0) {
+    options.limits.shard_bytes_max = std::max<std::size_t>(1, static_cast<std::size_t>(network.queued_max_request_bytes) / shards);
+  }
   return options;
 }
 
@@ -64,6 +81,7 @@ class Node {
   void directory_failed(LogDirectoryState& directory, const Error& error);
   void maintain_regularly(ShardRuntime& shard);
   void write_checkpoints_regularly();
+  void repeat(net::Reactor& reactor, std::chrono::milliseconds delay, std::chrono::milliseconds interval, std::function<void()> work);
   [[nodiscard]] std::vector<replication::VoterEndpoint> controller_endpoints() const;
 
   const config::NodeConfig config_;
@@ -77,6 +95,7 @@ class Node {
   net::ThreadPool flusher_{"flush", 2};
   net::ThreadPool metadata_sync_{"metadata-sync", 1};
   std::unique_ptr<storage::LogDirectory> metadata_directory_;  // where it is none of log.dirs
+  std::unique_ptr<storage::StateDirectory> state_directory_;
   std::string cluster_id_;
   DirectoryId metadata_directory_id_;
   std::unique_ptr<LocalController> controller_;
@@ -86,6 +105,7 @@ class Node {
   std::vector<ShardRuntime> runtimes_;
   CheckpointWriter checkpoints_{runtimes_, directories_, flusher_};
   std::size_t shards_to_drain_ = 0;
+  bool is_stopping_ = false;
   Result<void> outcome_;
 };
 
@@ -108,7 +128,6 @@ Result<void> Node::run() {
   control_ = std::make_unique<net::ReactorThread>("control", clock_);
   TRY(start_controller());
   TRY(start_shards());
-  TRY(listen());
   controller_->unfence([this] { main_.post([this] { serve(); }); });
   main_.run();
   TRY(outcome_);
@@ -116,14 +135,10 @@ Result<void> Node::run() {
 }
 
 Result<void> Node::open_directories() {
-  for (const std::string& path : config_.log_dirs) TRY(directories_.add(path));
-  for (const LogDirectoryState& directory : directories_.all()) {
-    if (directory.files->meta_properties()) cluster_id_ = directory.files->meta_properties()->cluster_id;
-  }
-  if (std::ranges::find(config_.log_dirs, config_.metadata_log_dir) == config_.log_dirs.end()) {
-    TRY_ASSIGN(metadata_directory_, storage::LogDirectory::open(files_, config_.metadata_log_dir));
-    if (metadata_directory_->meta_properties()) cluster_id_ = metadata_directory_->meta_properties()->cluster_id;
-  }
+  TRY_ASSIGN(OpenedDirectories opened, broker::open_directories(files_, config_));
+  cluster_id_ = std::move(opened.cluster_id);
+  metadata_directory_ = std::move(opened.metadata);
+  for (auto& directory : opened.logs) TRY(directories_.add(std::move(directory)));
   return {};
 }
 
@@ -151,6 +166,7 @@ Result<void> Node::format() {
       if (mine.path() == directory.path) mine.id = directory.directory_id;
     }
   }
+  TRY_ASSIGN(state_directory_, storage::StateDirectory::open(files_, config_.state_dir, cluster_id_, config_.node_id));
   return {};
 }
 
@@ -166,6 +182,8 @@ Result<void> Node::start_controller() {
   options.log.retention_ms = config_.metadata_log.retention.count();
   options.controller.num_partitions = config_.log.num_partitions;
   options.controller.default_replication_factor = static_cast<std::int16_t>(config_.default_replication_factor);
+  options.controller.min_insync_replicas = static_cast<std::int32_t>(config_.number("min.insync.replicas").value_or(1));
+  options.accept = accept_metadata;
   options.controller.topic_configs.validate = [this](const std::string&, const replication::ConfigMap& overrides) -> std::optional<std::string> {
     const auto parsed = config::parse_topic_config(config_, overrides);
     return parsed ? std::nullopt : std::optional(parsed.error().context);
@@ -221,6 +239,7 @@ Result<void> Node::start_shards() {
   const auto count = static_cast<ShardIndex>(runtimes_.size());
   const auto image = controller_->image();
   metadata_fetches_ = std::make_unique<MetadataFetches>(clock_, control_->reactor(), control_->reactor(), *controller_, cluster_id_);
+  TRY_ASSIGN(const net::ServerOptions server, server_options(config_.network, count));
   std::vector<LogManager*> managers;
   for (ShardIndex i = 0; i < count; ++i) {
     ShardRuntime& shard = runtimes_[i];
@@ -233,10 +252,15 @@ Result<void> Node::start_shards() {
         LogManagerPorts{files_, clock_, reactor, reactor, flusher_,
                         [this](LogDirectoryState& directory, const Error& error) { directory_failed(directory, error); }},
         config_, shard.broker->partitions(), directories_, i, count);
-    shard.server = std::make_unique<net::Server>(reactor, *shard.broker, server_options(config_.network));
+    shard.server = std::make_unique<net::Server>(reactor, *shard.broker, server);
     managers.push_back(shard.logs.get());
     shards_.add({&reactor, &reactor, shard.broker.get()});
   }
+  // The addresses first: one in use stops the start before a log is touched.
+  TRY(listen());
+  TRY(directories_.take_clean_shutdown_marks());
+  for (const std::string& notice : metadata_notices(*image, config_.node_id)) LOG_WARN("{}", notice);
+  for (const auto& [id, topic] : image->topics()) say_what_has_no_effect(*image, topic->name);
   const std::size_t threads = static_cast<std::size_t>(config_.log.recovery_threads_per_data_dir) * directories_.all().size();
   net::ThreadPool recovery("recovery", image->partition_count() > 1 ? threads : 1);
   return load_logs(files_, managers, directories_, *image, config_.node_id, recovery);
@@ -266,6 +290,7 @@ void Node::publish(const replication::ImagePointer& image, const replication::Me
 }
 
 void Node::serve() {
+  if (is_stopping_) return;
   for (ShardRuntime& shard : runtimes_) {
     shard.reactor->post([this, &shard] {
       shard.server->start();
@@ -283,20 +308,34 @@ void Node::serve() {
   log::flush();
 }
 
-constexpr std::chrono::milliseconds kNever = std::chrono::hours(24 * 365);  // an interval may be longer than a clock can count
-
-void Node::maintain_regularly(ShardRuntime& shard) {
-  shard.reactor->start(clock_.monotonic() + std::min(config_.log.retention_check_interval, kNever), [this, &shard] {
-    shard.logs->maintain();
-    maintain_regularly(shard);
+void Node::repeat(net::Reactor& reactor, std::chrono::milliseconds delay, std::chrono::milliseconds interval,
+                  std::function<void()> work) {
+  constexpr static std::chrono::milliseconds kShortest(100);  // some intervals may be 0
+  reactor.start(clock_.monotonic() + std::min(delay, kNever), [this, &reactor, interval, work = std::move(work)]() mutable {
+    work();
+    repeat(reactor, std::max(interval, kShortest), interval, std::move(work));
   });
 }
 
+// On the shard.
+void Node::maintain_regularly(ShardRuntime& shard) {
+  repeat(*shard.reactor, config_.log.initial_task_delay, config_.log.retention_check_interval, [&shard] { shard.logs->maintain(); });
+  const auto expiration = config_.producer_id_expiration_check_interval;
+  repeat(*shard.reactor, expiration, expiration, [&shard] { shard.logs->expire_producers(); });
+}
+
 void Node::write_checkpoints_regularly() {
-  main_.start(clock_.monotonic() + std::min(config_.log.flush_offset_checkpoint_interval, kNever), [this] {
-    checkpoints_.begin_round();
-    write_checkpoints_regularly();
-  });
+  const auto write = [this](std::chrono::milliseconds delay, std::chrono::milliseconds interval, CheckpointKinds kinds) {
+    repeat(main_, delay, interval, [this, kinds] { checkpoints_.begin_round(kinds); });
+  };
+  const config::LogDefaults& log = config_.log;
+  write(log.initial_task_delay, log.flush_offset_checkpoint_interval, {.recovery_points = true});
+  write(log.initial_task_delay, log.flush_start_offset_checkpoint_interval, {.log_start_offsets = true});
+  const auto interval = config_.replica.high_watermark_checkpoint_interval;
+  write(interval, interval, {.high_watermarks = true});
+  if (const auto snapshots = config_.metadata_log.max_snapshot_interval; snapshots.count() > 0) {
+    repeat(main_, snapshots, snapshots, [this] { control_->reactor().post([this] { controller_->maintain(); }); });
+  }
 }
 
 // On the first shard.
@@ -321,16 +360,20 @@ void Node::directory_failed(LogDirectoryState& directory, const Error& error) {
 // Requests in flight are answered; then the controller is told that the broker goes.
 void Node::begin_stop(int signal_number) {
   LOG_INFO("stopping on signal {}: a second one ends the process at once", signal_number);
-  if (shards_.count() < runtimes_.size() || !runtimes_.back().server) {  // still starting
-    main_.stop();
-    return;
-  }
+  log::flush();
+  is_stopping_ = true;
   shards_to_drain_ = runtimes_.size();
   metadata_fetches_->shut_down();
   for (ShardRuntime& shard : runtimes_) {
     shard.reactor->post([this, &shard] {
       shard.broker->begin_shutdown();
       shard.server->drain([this] { main_.post([this] { one_shard_has_drained(); }); });
+      // A client that does not read its answers must not keep the node.
+      shard.reactor->start(clock_.monotonic() + kDrainMax, [&shard] {
+        if (shard.server->connections() == 0) return;
+        LOG_WARN("{} connections have not taken their answers in {} s: closing them", shard.server->connections(), kDrainMax.count());
+        shard.server->close_all();
+      });
     });
   }
 }

@@ -13,6 +13,8 @@ using replication::WaiterId;
 
 namespace {
 
+constexpr std::chrono::milliseconds kFlushIntervalMax = std::chrono::hours(24 * 365);  // beyond it: never
+
 replication::LogPosition position_of(const storage::Log& log) {
   // A single replica's log is replicated as far as it goes.
   const bool durable_only = log.config().flush_messages == 1;
@@ -70,7 +72,6 @@ Partition::Appended Partition::append(MutableByteView batches, bool acks_all) {
     case storage::ProducerVerdict::kOutOfOrderSequence: appended.error = ErrorCode::kOutOfOrderSequenceNumber; return appended;
     case storage::ProducerVerdict::kInvalidProducerEpoch: appended.error = ErrorCode::kInvalidProducerEpoch; return appended;
   }
-  ++appends_since_flush_;
   log_advanced();
   flush_if_due();
   return appended;
@@ -131,7 +132,21 @@ void Partition::arm_deadline() {
 }
 
 void Partition::flush_if_due() {
-  if (appends_since_flush_ >= log_->config().flush_messages) start_flush();
+  const std::int64_t unflushed = log_->log_end_offset() - log_->recovery_point();
+  if (unflushed > 0 && static_cast<std::uint64_t>(unflushed) >= log_->config().flush_messages) start_flush();
+  arm_flush_timer();
+}
+
+// flush.ms: the first append that is not on the disk begins the time.
+void Partition::arm_flush_timer() {
+  const bool is_dirty = log_->recovery_point() < log_->log_end_offset();
+  if (flush_timer_ != 0 || flushing_ || offline_ || !is_dirty || config_.flush_interval > kFlushIntervalMax) return;
+  flush_timer_ = ports_.timers.start(ports_.clock.monotonic() + config_.flush_interval, [self = weak_from_this()] {
+    const auto partition = self.lock();
+    if (!partition) return;
+    partition->flush_timer_ = 0;
+    partition->start_flush();
+  });
 }
 
 // One fsync at a time covers everything appended before it began, whoever waits for it.
@@ -143,7 +158,6 @@ void Partition::start_flush() {
     return;
   }
   flushing_ = true;
-  appends_since_flush_ = 0;
   ports_.flusher.run([self = std::weak_ptr(weak_from_this()), &executor = ports_.executor, job = std::move(*job)]() mutable {
     Result<void> synced = job.run();
     executor.post([self, job = std::move(job), synced = std::move(synced)] {
@@ -187,11 +201,15 @@ void Partition::lead(replication::PartitionLeaderState leadership) {
 void Partition::set_config(config::TopicConfig config, const storage::LogConfig& log_config) {
   config_ = std::move(config);
   log_->set_config(log_config);
+  perform(leader_.min_insync_replicas_changed(config_.min_insync_replicas, ports_.clock.monotonic()));
+  if (flush_timer_ != 0) ports_.timers.cancel(std::exchange(flush_timer_, 0));
+  arm_flush_timer();
 }
 
 void Partition::resign() {
   offline_ = true;
   if (deadline_timer_ != 0) ports_.timers.cancel(std::exchange(deadline_timer_, 0));
+  if (flush_timer_ != 0) ports_.timers.cancel(std::exchange(flush_timer_, 0));
   perform(leader_.resign());
 }
 

@@ -78,6 +78,7 @@ class Partition final : public std::enable_shared_from_this<Partition> {
   void log_advanced();
   void perform(replication::PartitionActions actions);
   void start_flush();
+  void arm_flush_timer();
   void disk_full(const Error& error);
   void disk_failed(const char* doing, const Error& error);
   [[nodiscard]] bool syncs_every_append() const { return log_->config().flush_messages == 1; }
@@ -94,10 +95,10 @@ class Partition final : public std::enable_shared_from_this<Partition> {
   std::unordered_map<replication::WaiterId, Event<protocol::ErrorCode>*> producers_;
   std::unordered_map<replication::WaiterId, Wake> fetches_;
   replication::WaiterId last_waiter_ = 0;
-  std::uint64_t appends_since_flush_ = 0;
   bool flushing_ = false;
   bool full_ = false;     // the disk, at the last append
   bool offline_ = false;  // deleted, or its disk has failed
+  TimerId flush_timer_ = 0;  // flush.ms
   TimerId deadline_timer_ = 0;
   MonotonicTime deadline_;
 };

@@ -1,11 +1,15 @@
 #include "broker/shard_runtime.h"
 
+#include <utility>
+
 namespace kurier::broker {
 
-void CheckpointWriter::begin_round() {
-  if (round_runs_) return;
+void CheckpointWriter::begin_round(CheckpointKinds kinds) {
+  wanted_.add(kinds);
+  if (round_runs_ || !wanted_.any()) return;
   round_runs_ = true;
-  const auto round = std::make_shared<Round>(std::vector<DirectoryOffsets>(directories_.all().size()), shards_.size());
+  const auto round = std::make_shared<Round>(std::vector<DirectoryOffsets>(directories_.all().size()), shards_.size(),
+                                             std::exchange(wanted_, {}));
   Executor& home = *shards_.front().reactor;
   for (const ShardRuntime& shard : shards_) {
     shard.reactor->post([this, &shard, &home, round] {
@@ -25,15 +29,18 @@ void CheckpointWriter::begin_round() {
 
 void CheckpointWriter::gathered(const std::shared_ptr<Round>& round) {
   pool_.run([this, round, &home = *shards_.front().reactor] {
-    directories_.write_checkpoints(round->offsets);
-    home.post([this] { round_runs_ = false; });
+    directories_.write_checkpoints(round->offsets, round->kinds);
+    home.post([this] {
+      round_runs_ = false;
+      begin_round({});
+    });
   });
 }
 
 void CheckpointWriter::write_now() {
   std::vector<DirectoryOffsets> offsets(directories_.all().size());
   for (const ShardRuntime& shard : shards_) shard.logs->collect_offsets(offsets);
-  directories_.write_checkpoints(offsets);
+  directories_.write_checkpoints(offsets, {true, true, true});
 }
 
 }  // namespace kurier::broker

@@ -29,7 +29,8 @@ class CheckpointWriter {
   CheckpointWriter(const std::vector<ShardRuntime>& shards, LogDirectories& directories, WorkPool& pool)
       : shards_(shards), directories_(directories), pool_(pool) {}
 
-  void begin_round();
+  // While a round runs, what is asked for waits for the next.
+  void begin_round(CheckpointKinds kinds);
   // The same at once, when no shard runs any more.
   void write_now();
 
@@ -37,6 +38,7 @@ class CheckpointWriter {
   struct Round {
     std::vector<DirectoryOffsets> offsets;
     std::size_t shards_left;
+    CheckpointKinds kinds;
   };
   void gathered(const std::shared_ptr<Round>& round);
 
@@ -44,6 +46,7 @@ class CheckpointWriter {
   LogDirectories& directories_;
   WorkPool& pool_;
   bool round_runs_ = false;
+  CheckpointKinds wanted_;
 };
 
 }  // namespace kurier::broker

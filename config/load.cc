@@ -121,40 +121,45 @@ const std::map<std::string, std::string>& stock_values() {
 
 void check_values(Loading& loading, const NodeConfig& node) {
   const auto number = [&](std::string_view name) { return loading.number(name); };
-  loading.require(node.number("log.roll.ms").value_or(1) >= 1, "log.roll.ms", "expected 1 or more");
-  loading.require(node.number("log.roll.jitter.ms").value_or(0) >= 0, "log.roll.jitter.ms", "expected 0 or more");
+  // `name` against the value of another property: both are shown.
+  const auto compare = [&](bool holds, std::string_view name, std::string_view is, std::string_view other, std::string_view right = "") {
+    loading.require(holds, name, fmt::format("{} is {} {}={}{}", loading.text(name), is, other, loading.text(other), right));
+  };
+  loading.require(node.number("log.roll.ms").value_or(1) >= 1, "log.roll.ms",
+                  fmt::format("{} is not allowed; expected 1 or more", loading.text("log.roll.ms")));
+  loading.require(node.number("log.roll.jitter.ms").value_or(0) >= 0, "log.roll.jitter.ms",
+                  fmt::format("{} is not allowed; expected 0 or more", loading.text("log.roll.jitter.ms")));
   const std::int64_t retention_ms = node.number("log.retention.ms").value_or(-1);
   const std::string_view retention_name = loading.is_set("log.retention.ms")        ? "log.retention.ms"
                                           : loading.is_set("log.retention.minutes") ? "log.retention.minutes"
                                                                                     : "log.retention.hours";
   loading.require(retention_ms != 0, retention_name, "0 is not allowed; expected -1 (for ever), or 1 or more");
-  loading.require(number("log.cleaner.min.compaction.lag.ms") <= number("log.cleaner.max.compaction.lag.ms"),
-                  "log.cleaner.min.compaction.lag.ms", "larger than log.cleaner.max.compaction.lag.ms");
+  compare(number("log.cleaner.min.compaction.lag.ms") <= number("log.cleaner.max.compaction.lag.ms"),
+          "log.cleaner.min.compaction.lag.ms", "larger than", "log.cleaner.max.compaction.lag.ms");
   const std::int64_t cleaner_threads = std::max<std::int64_t>(1, number("log.cleaner.threads"));
-  loading.require(number("log.cleaner.dedupe.buffer.size") / cleaner_threads > 1'048'576,
-                  "log.cleaner.dedupe.buffer.size", "expected more than 1 MiB for each of log.cleaner.threads");
-  loading.require(number("replica.fetch.wait.max.ms") <= number("replica.socket.timeout.ms"),
-                  "replica.socket.timeout.ms", "smaller than replica.fetch.wait.max.ms");
-  loading.require(number("replica.fetch.wait.max.ms") <= number("replica.lag.time.max.ms"),
-                  "replica.fetch.wait.max.ms",
-                  "larger than replica.lag.time.max.ms, so the ISR would change all the time");
+  compare(number("log.cleaner.dedupe.buffer.size") / cleaner_threads > 1'048'576, "log.cleaner.dedupe.buffer.size",
+          "not enough for", "log.cleaner.threads", "; expected more than 1048576 for each");
+  compare(number("replica.fetch.wait.max.ms") <= number("replica.socket.timeout.ms"), "replica.socket.timeout.ms",
+          "smaller than", "replica.fetch.wait.max.ms");
+  compare(number("replica.fetch.wait.max.ms") <= number("replica.lag.time.max.ms"), "replica.fetch.wait.max.ms",
+          "larger than", "replica.lag.time.max.ms", ", so the ISR would change all the time");
   const std::int64_t queued_bytes = number("queued.max.request.bytes");
-  loading.require(queued_bytes <= 0 || queued_bytes >= number("socket.request.max.bytes"), "queued.max.request.bytes",
-                  "smaller than socket.request.max.bytes, so the largest request could never be read");
-  loading.require(number("connections.max.idle.ms") < 0 ||
-                      number("connection.failed.authentication.delay.ms") < number("connections.max.idle.ms"),
-                  "connection.failed.authentication.delay.ms", "not smaller than connections.max.idle.ms");
+  compare(queued_bytes <= 0 || queued_bytes >= number("socket.request.max.bytes"), "queued.max.request.bytes",
+          "smaller than", "socket.request.max.bytes", ", so the largest request could never be read");
+  compare(number("connections.max.idle.ms") < 0 ||
+              number("connection.failed.authentication.delay.ms") < number("connections.max.idle.ms"),
+          "connection.failed.authentication.delay.ms", "not smaller than", "connections.max.idle.ms");
   const std::int64_t local_bytes = number("log.local.retention.bytes");
-  loading.require(local_bytes == -2 || number("log.retention.bytes") == -1 ||
-                      (local_bytes != -1 && local_bytes <= number("log.retention.bytes")),
-                  "log.local.retention.bytes", "larger than log.retention.bytes");
+  compare(local_bytes == -2 || number("log.retention.bytes") == -1 ||
+              (local_bytes != -1 && local_bytes <= number("log.retention.bytes")),
+          "log.local.retention.bytes", "larger than", "log.retention.bytes");
   const std::int64_t local_ms = number("log.local.retention.ms");
-  loading.require(local_ms == -2 || retention_ms == -1 || (local_ms != -1 && local_ms <= retention_ms),
-                  "log.local.retention.ms", "longer than log.retention.ms");
+  compare(local_ms == -2 || retention_ms == -1 || (local_ms != -1 && local_ms <= retention_ms),
+          "log.local.retention.ms", "longer than", retention_name);
   if (number("broker.heartbeat.interval.ms") * 2 > number("broker.session.timeout.ms")) {
     loading.notices.push_back(
         "broker.heartbeat.interval.ms is more than half of broker.session.timeout.ms, so one lost "
-                              "heartbeat may fence the broker");
+        "heartbeat may fence the broker");
   }
 }
 

@@ -1,5 +1,6 @@
 // Who this node is: roles, listeners, quorum, directories. The rules are those of Apache Kafka's start.
 #include <algorithm>
+#include <filesystem>
 
 #include "config/addresses.h"
 #include "config/load.h"
@@ -229,8 +230,47 @@ void fill_quorum(Loading& loading, NodeConfig& node) {
   }
 }
 
+// What this version cannot be without harm: it would form a quorum of its own where others are meant.
+void check_single_node(Loading& loading, const NodeConfig& node) {
+  constexpr std::string_view kWhy = "because this version runs as a single node and would form a cluster of its own";
+  if (!loading.is_set("process.roles") || !loading.faults.empty()) return;
+  loading.require(node.is_broker && node.is_controller, "process.roles",
+                  fmt::format("\"{}\" is refused, {}; expected broker,controller", loading.text("process.roles"), kWhy));
+  for (const QuorumVoter& voter : node.quorum.voters) {
+    loading.require(voter.id == node.node_id, "controller.quorum.voters",
+                    fmt::format("node {} is refused, {}; expected {}@host:port alone", voter.id.value(), kWhy,
+                                node.node_id.value()));
+  }
+  if (!node.quorum.voters.empty()) return;
+  std::vector<std::uint16_t> ports;
+  for (const auto* listeners : {&node.listeners, &node.advertised_controller_listeners}) {
+    for (const Listener& listener : *listeners) {
+      if (contains(node.controller_listener_names, listener.name)) ports.push_back(listener.port);
+    }
+  }
+  if (contains(ports, std::uint16_t{0})) return;
+  for (const HostAndPort& server : node.quorum.bootstrap_servers) {
+    loading.require(contains(ports, server.port) && node.quorum.bootstrap_servers.size() == 1,
+                    "controller.quorum.bootstrap.servers",
+                    fmt::format("{}:{} is refused, {}; expected the address of this node's controller listener alone",
+                                server.host, server.port, kWhy));
+  }
+}
+
+std::string normal_path(const std::string& path) {
+  std::string normal = std::filesystem::path(path).lexically_normal().native();
+  while (normal.size() > 1 && normal.ends_with('/')) normal.pop_back();
+  return normal;
+}
+
+bool is_or_lies_in(const std::string& path, const std::string& directory) {
+  if (directory == ".") return !path.starts_with('/');
+  return path == directory || directory == "/" || path.starts_with(directory + "/");
+}
+
 void fill_directories(Loading& loading, NodeConfig& node) {
-  node.log_dirs = loading.list(loading.is_set("log.dirs") ? "log.dirs" : "log.dir");
+  const std::string_view dirs_name = loading.is_set("log.dirs") ? "log.dirs" : "log.dir";
+  node.log_dirs = loading.list(dirs_name);
   if (node.log_dirs.empty()) return;  // already a fault
   const std::string metadata = loading.text("metadata.log.dir");
   node.metadata_log_dir = metadata.empty() ? node.log_dirs.front() : metadata;
@@ -238,12 +278,30 @@ void fill_directories(Loading& loading, NodeConfig& node) {
   std::string beside = node.log_dirs.front();
   while (beside.size() > 1 && beside.ends_with('/')) beside.pop_back();
   node.state_dir = state.empty() ? beside + ".kurier" : state;
+
   auto all_dirs = node.log_dirs;
-  all_dirs.push_back(node.metadata_log_dir);
-  for (const std::string& dir : all_dirs) {
+  for (std::string& dir : all_dirs) {
+    // The same directory under another name: the one of log.dirs is meant.
+    if (normal_path(dir) == normal_path(node.metadata_log_dir)) node.metadata_log_dir = dir;
+  }
+  if (!contains(all_dirs, node.metadata_log_dir)) all_dirs.push_back(node.metadata_log_dir);
+  const std::string state_path = normal_path(node.state_dir);
+  for (std::size_t i = 0; i < all_dirs.size(); ++i) {
+    const std::string dir = normal_path(all_dirs[i]);
+    const std::string_view name = i < node.log_dirs.size() ? dirs_name : "metadata.log.dir";
+    for (std::size_t j = 0; j < all_dirs.size(); ++j) {
+      const std::string other = normal_path(all_dirs[j]);
+      if (j != i && is_or_lies_in(dir, other) && (dir != other || j < i)) {
+        loading.fault(name, fmt::format("{} is or lies in the log directory {}; each must be a directory of its own",
+                                        all_dirs[i], all_dirs[j]));
+      }
+    }
     // Apache Kafka does not start on a directory that holds anything but partitions.
-    loading.require(node.state_dir != dir && !node.state_dir.starts_with(dir + "/"), "kurier.state.dir",
-                    fmt::format("{} is or lies in the log directory {}; it must be outside", node.state_dir, dir));
+    loading.require(!is_or_lies_in(state_path, dir), "kurier.state.dir",
+                    fmt::format("{} is or lies in the log directory {}; it must be outside", node.state_dir, all_dirs[i]));
+    // What is in the state directory may be deleted and made anew.
+    loading.require(dir == state_path || !is_or_lies_in(dir, state_path), "kurier.state.dir",
+                    fmt::format("{} holds the log directory {}; it must be a directory of its own", node.state_dir, all_dirs[i]));
   }
 }
 
@@ -255,6 +313,7 @@ void fill_identity(Loading& loading, NodeConfig& node) {
   check_roles_against_listeners(loading, node);
   fill_quorum(loading, node);
   fill_directories(loading, node);
+  check_single_node(loading, node);
 }
 
 }  // namespace kurier::config

@@ -57,8 +57,7 @@ void add_notices(Loading& loading, const std::vector<const Property*>& without_e
     for (const Property* property : without_effect) {
       if (property->reason == reason) names.push_back(property->name);
     }
-    loading.notices.push_back(fmt::format("{} {} no effect here, because {}", fmt::join(names, ", "),
-                                          names.size() == 1 ? "has" : "have", reason));
+    loading.notices.push_back(no_effect(names, reason));
   }
 }
 
@@ -100,6 +99,10 @@ void take_settings(Loading& loading, const std::vector<Setting>& settings, bool 
   }
   for (const Setting* setting : unknown) take_unknown(loading, *setting);
   add_notices(loading, without_effect);
+  if (contains(loading.list("log.cleanup.policy"), "compact")) {
+    constexpr std::string_view kName = "log.cleanup.policy=compact";
+    loading.notices.push_back(no_effect({&kName, 1}, kCompactionReason));
+  }
 }
 
 void fill_values(const Loading& loading, NodeConfig& node) {

@@ -163,6 +163,12 @@ struct NetworkConfig {
   Milliseconds request_timeout{30'000};
 };
 
+// What a broker knows beside its file: overrides that came as metadata records.
+struct DynamicBrokerConfigs {
+  std::map<std::string, std::string> of_this_broker;
+  std::map<std::string, std::string> of_the_cluster;  // the default entity of the resource BROKER
+};
+
 struct NodeConfig {
   BrokerId node_id{-1};
   bool is_broker = false;
@@ -210,10 +216,11 @@ struct NodeConfig {
   // The same exactly as written, which DescribeConfigs shows among the synonyms.
   std::map<std::string, std::string> originals_as_written;
 
-  // The value in force of any property of the table: set, or its default; nullopt where it has neither.
-  [[nodiscard]] std::optional<std::string> text(std::string_view property) const;
+  // The value in force of any property of the table: set (as metadata, for this broker or the cluster, before what is in
+  // the file), or its default; nullopt where it has neither.
+  [[nodiscard]] std::optional<std::string> text(std::string_view property, const DynamicBrokerConfigs& dynamic = {}) const;
   // The same after the aliases: number("log.retention.ms") in milliseconds even if only log.retention.hours is set.
-  [[nodiscard]] std::optional<std::int64_t> number(std::string_view property) const;
+  [[nodiscard]] std::optional<std::int64_t> number(std::string_view property, const DynamicBrokerConfigs& dynamic = {}) const;
   [[nodiscard]] const Listener* find_listener(std::string_view name) const;
 };
 

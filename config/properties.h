@@ -44,6 +44,11 @@ inline constexpr std::string_view kPurgatory =
     "waiting requests are removed at once, there is no purgatory to sweep";
 inline constexpr std::string_view kQueue =
     "the requests in flight are limited a connection and by memory, not by a queue";
+inline constexpr std::string_view kAtOnce = "old metadata is removed at once, and nobody is reading it";
+inline constexpr std::string_view kIdle = "empty records are for followers, and this version runs as a single node";
+inline constexpr std::string_view kLinger =
+    "metadata is synced as soon as the sync before it is done, and one sync serves all that wait";
+inline constexpr std::string_view kWholeBatch = "the records of a change are one batch, however many they are";
 inline constexpr std::string_view kNotYet = "it is not there yet";
 inline constexpr std::string_view kQuota = "quotas are not enforced yet";
 inline constexpr std::string_view kQuotaplugin =

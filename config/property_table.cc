@@ -66,6 +66,13 @@ const TopicProperty* find_topic_property(std::string_view name) {
   return found == kTopicProperties.end() ? nullptr : &*found;
 }
 
+SupportAndReason support_of(const TopicProperty& property) {
+  const std::string_view first = property.broker_synonyms.substr(0, property.broker_synonyms.find(','));
+  const Property* broker = first.empty() ? nullptr : find_broker_property(first);
+  if (broker == nullptr) return {property.own_support, property.own_reason};
+  return {broker->support, broker->reason};
+}
+
 bool is_ours(std::string_view name) { return name.starts_with("kurier."); }
 
 std::vector<std::string_view> broker_synonyms(std::string_view name) {
@@ -109,6 +116,12 @@ std::string_view to_string(UpdateMode mode) {
     case UpdateMode::kClusterWide: return "cluster-wide";
   }
   return "";
+}
+
+const std::string_view kCompactionReason = columns::kCleaner;
+
+std::string no_effect(std::span<const std::string_view> names, std::string_view reason) {
+  return fmt::format("{} {} no effect here, because {}", fmt::join(names, ", "), names.size() == 1 ? "has" : "have", reason);
 }
 
 std::vector<std::size_t> java_hash_map_order(std::span<const std::string_view> names) {

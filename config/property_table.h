@@ -68,6 +68,9 @@ struct TopicProperty {
   std::string_view broker_synonyms;  // comma-separated, the first that is set wins; empty if there is none
   Visibility visibility;
   std::string_view doc;
+  // Of those without a synonym; the others work as their first synonym does. See support_of.
+  Support own_support = Support::kWorks;
+  std::string_view own_reason = "";
 };
 
 // Apache Kafka's properties in the order of its definition, then our own (kurier.*).
@@ -75,6 +78,11 @@ struct TopicProperty {
 [[nodiscard]] std::span<const TopicProperty> topic_properties();
 [[nodiscard]] const Property* find_broker_property(std::string_view name);  // nullptr: no such name
 [[nodiscard]] const TopicProperty* find_topic_property(std::string_view name);
+struct SupportAndReason {
+  Support support;
+  std::string_view reason;
+};
+[[nodiscard]] SupportAndReason support_of(const TopicProperty& property);
 [[nodiscard]] bool is_ours(std::string_view name);  // kurier.*, unknown to Apache Kafka
 
 // The names a broker looks at for `name`, in the order in which they win; just `name` if it has no alias.
@@ -97,6 +105,9 @@ struct Value {
 
 [[nodiscard]] std::string_view to_string(Type type);        // "INT", as Kafka prints it
 [[nodiscard]] std::string_view to_string(UpdateMode mode);  // "read-only", "per-broker", "cluster-wide"
+// "a, b have no effect here, because logs are not compacted yet"
+[[nodiscard]] std::string no_effect(std::span<const std::string_view> names, std::string_view reason);
+extern const std::string_view kCompactionReason;  // of compaction, where it is a value and not a property
 // What a person should write: "an int, 1 or more", "one of compact, delete".
 [[nodiscard]] std::string expectation(Type type, std::string_view range);
 

@@ -19,22 +19,24 @@ std::vector<std::string_view> split_names(std::string_view names) {
 
 // The value that the broker gives a topic: of the first synonym that is set, or the topic property's own default.
 // Hours and minutes become milliseconds.
-std::optional<std::string> inherited(const NodeConfig& node, const TopicProperty& property) {
+std::optional<std::string> inherited(const NodeConfig& node, const DynamicBrokerConfigs& dynamic,
+                                     const TopicProperty& property) {
   const auto synonyms = split_names(property.broker_synonyms);
   if (synonyms.empty()) {
     const char* text = property.default_text;
     return text == nullptr ? std::nullopt : std::optional<std::string>(text);
   }
   if (synonyms.size() > 1) {
-    if (const auto number = node.number(synonyms.front())) return std::to_string(*number);
+    if (const auto number = node.number(synonyms.front(), dynamic)) return std::to_string(*number);
     return std::nullopt;
   }
-  return node.text(synonyms.front());
+  return node.text(synonyms.front(), dynamic);
 }
 
 using Values = std::map<std::string, Value, std::less<>>;
 
-Result<Values> parse_values(const NodeConfig& node, const std::map<std::string, std::string>& overrides) {
+Result<Values> parse_values(const NodeConfig& node, const std::map<std::string, std::string>& overrides,
+                            const DynamicBrokerConfigs& dynamic) {
   for (const auto& [name, value] : overrides) {
     if (find_topic_property(name) == nullptr) {
       return fail(Failure::kInvalid, fmt::format("Unknown topic config name: {}", name));
@@ -43,7 +45,7 @@ Result<Values> parse_values(const NodeConfig& node, const std::map<std::string, 
   Values values;
   for (const TopicProperty& property : topic_properties()) {
     const auto override = overrides.find(std::string(property.name));
-    const auto text = override != overrides.end() ? std::optional(override->second) : inherited(node, property);
+    const auto text = override != overrides.end() ? std::optional(override->second) : inherited(node, dynamic, property);
     if (!text) continue;
     TRY_ASSIGN(Value value, parse_value(property.name, property.type, property.range, *text));
     values.emplace(property.name, std::move(value));
@@ -105,8 +107,9 @@ TopicConfig from_values(const Values& values) {
 }  // namespace
 
 Result<TopicConfig> parse_topic_config(const NodeConfig& defaults,
-                                       const std::map<std::string, std::string>& overrides) {
-  TRY_ASSIGN(const Values values, parse_values(defaults, overrides));
+                                       const std::map<std::string, std::string>& overrides,
+                                       const DynamicBrokerConfigs& dynamic) {
+  TRY_ASSIGN(const Values values, parse_values(defaults, overrides, dynamic));
   const std::int64_t min_lag = values.find("min.compaction.lag.ms")->second.number;
   const std::int64_t max_lag = values.find("max.compaction.lag.ms")->second.number;
   if (min_lag > max_lag) {
@@ -119,6 +122,24 @@ Result<TopicConfig> parse_topic_config(const NodeConfig& defaults,
                                    "configured with remote log storage.");
   }
   return from_values(values);
+}
+
+std::vector<std::string> topic_notices(const std::map<std::string, std::string>& overrides) {
+  std::map<std::string_view, std::vector<std::string_view>> names_by_reason;
+  for (const auto& [name, text] : overrides) {
+    const TopicProperty* property = find_topic_property(name);
+    if (property == nullptr) continue;
+    const SupportAndReason answer = support_of(*property);
+    const bool is_default = property->default_text != nullptr && text == property->default_text;
+    if (answer.support != Support::kWorks && !is_default) names_by_reason[answer.reason].push_back(property->name);
+    const auto value = parse_value(property->name, property->type, property->range, text);
+    if (name == "cleanup.policy" && value && contains(value->list, "compact")) {
+      names_by_reason[kCompactionReason].push_back("cleanup.policy=compact");
+    }
+  }
+  std::vector<std::string> notices;
+  for (const auto& [reason, names] : names_by_reason) notices.push_back(no_effect(names, reason));
+  return notices;
 }
 
 }  // namespace kurier::config

@@ -54,7 +54,10 @@ struct TopicConfig {
 
 // kInvalid with the text of Kafka's InvalidConfigurationException (INVALID_CONFIG) in the context.
 [[nodiscard]] Result<TopicConfig> parse_topic_config(const NodeConfig& defaults,
-                                                     const std::map<std::string, std::string>& overrides);
+                                                     const std::map<std::string, std::string>& overrides,
+                                                     const DynamicBrokerConfigs& dynamic = {});
+// For the log: what of a topic's own configuration has no effect here, and why.
+[[nodiscard]] std::vector<std::string> topic_notices(const std::map<std::string, std::string>& overrides);
 
 // Numbered as DescribeConfigs numbers them.
 enum class Source : std::int8_t {
@@ -80,12 +83,6 @@ struct ConfigEntry {
   Type type = Type::kString;
   std::string documentation;
   std::vector<ConfigSynonym> synonyms;
-};
-
-// What a broker knows beside its file: overrides that came as metadata records.
-struct DynamicBrokerConfigs {
-  std::map<std::string, std::string> of_this_broker;
-  std::map<std::string, std::string> of_the_cluster;  // the default entity of the resource BROKER
 };
 
 // All of a topic's (broker's) configuration in the order of Apache Kafka's DescribeConfigs response.

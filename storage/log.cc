@@ -112,9 +112,24 @@ Result<void> Log::roll_if_needed(std::size_t bytes, Timestamp max_timestamp, Off
     // segment.ms counts from the first batch's timestamp to this one's, so that old records do not roll by the clock.
     TRY_ASSIGN(const auto first, segment.first_batch_timestamp());
     const std::int64_t waited = first && first->value() >= 0 ? max_timestamp - *first : now - segment.created();
-    roll_now = waited > (config_.segment_time - config_.segment_jitter).count();
+    roll_now = waited > segment_age_max().count();
   }
   return roll_now ? roll(now) : Result<void>{};
+}
+
+// segment.ms less what segment.jitter.ms takes off, so that partitions that began together do not all roll together: drawn
+// from the log's name and the segment's offset, and so the same whenever it is asked for.
+std::chrono::milliseconds Log::segment_age_max() const {
+  const auto jitter_max = std::min(config_.segment_jitter, config_.segment_time).count();
+  if (jitter_max <= 0) return config_.segment_time;
+  std::uint64_t hash = 0xcbf29ce484222325;
+  const auto mix = [&hash](std::uint64_t value) {
+    hash = (hash ^ value) * 0x100000001b3;
+    hash ^= hash >> 29;
+  };
+  for (const char c : directory_) mix(static_cast<unsigned char>(c));
+  mix(static_cast<std::uint64_t>(segments_.back()->base_offset().value()));
+  return config_.segment_time - std::chrono::milliseconds(hash % static_cast<std::uint64_t>(jitter_max));
 }
 
 Result<bool> Log::roll_if_old(Timestamp now) {
@@ -122,7 +137,7 @@ Result<bool> Log::roll_if_old(Timestamp now) {
   if (segment.size_bytes() == 0) return false;
   TRY_ASSIGN(const auto first, segment.first_batch_timestamp());
   const Timestamp since = first && first->value() >= 0 ? *first : segment.created();
-  if (now - since <= (config_.segment_time - config_.segment_jitter).count()) return false;
+  if (now - since <= segment_age_max().count()) return false;
   TRY(roll(now));
   return true;
 }

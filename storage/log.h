@@ -135,6 +135,7 @@ class Log {
   Result<void> roll_if_needed(std::size_t bytes, Timestamp max_timestamp, Offset last_offset, Timestamp now);
   Result<void> write(ByteView batches, Timestamp now);
   Result<std::optional<TimestampOffset>> first_record_at(Segment& segment, Timestamp timestamp, Offset from);
+  [[nodiscard]] std::chrono::milliseconds segment_age_max() const;
   [[nodiscard]] Segment& active() { return *segments_.back(); }
   // The index of the segment that holds `offset`: the last one that begins at or before it.
   [[nodiscard]] std::size_t segment_of(Offset offset) const;

@@ -9,7 +9,7 @@ namespace kurier::storage {
 struct LogConfig {
   std::uint64_t segment_bytes = 1 << 30;                                        // segment.bytes
   std::chrono::milliseconds segment_time = std::chrono::hours(7 * 24);          // segment.ms
-  std::chrono::milliseconds segment_jitter{0};                                  // segment.jitter.ms: drawn once a segment
+  std::chrono::milliseconds segment_jitter{0};                                  // segment.jitter.ms: taken off, drawn for each segment
   std::uint64_t index_interval_bytes = 4096;                                    // index.interval.bytes
   std::uint64_t index_bytes_max = 10 * 1024 * 1024;                             // segment.index.bytes
   std::int64_t retention_bytes = -1;                                            // retention.bytes; -1: no limit
@@ -18,6 +18,7 @@ struct LogConfig {
   bool compact = false;                                                         // cleanup.policy has compact
   std::int64_t producer_expiration_ms = 24 * 60 * 60 * 1000;                    // producer.id.expiration.ms
   std::uint64_t flush_messages = INT64_MAX;                                     // flush.messages
+  bool preallocate = false;                                                     // preallocate
 };
 
 }  // namespace kurier::storage

@@ -2,6 +2,8 @@
 
 #include <fmt/core.h>
 
+#include <algorithm>
+
 #include "storage/log.h"
 
 namespace kurier::storage {
@@ -25,6 +27,33 @@ Result<std::unique_ptr<LogDirectory>> LogDirectory::open(FileSystem& files, cons
   directory->lock_ = std::move(*lock);
   TRY_ASSIGN(directory->meta_properties_, read_meta_properties(files, path + "/meta.properties"));
   return directory;
+}
+
+Result<std::optional<MetaProperties>> LogDirectory::check(FileSystem& files, const std::string& path) {
+  const auto there = files.exists(path);
+  if (!there) return std::unexpected(there.error().within("log directory " + path));
+  if (!*there) return std::nullopt;
+  const auto entries = files.list(path);
+  if (!entries) {
+    const bool is_file = entries.error().failure == Failure::kNotFound;
+    return fail(is_file ? Failure::kInvalid : entries.error().failure,
+                is_file ? fmt::format("log directory {}: this is no directory", path)
+                        : fmt::format("log directory {}: {}", path, entries.error().context));
+  }
+  TRY_ASSIGN(auto properties, read_meta_properties(files, path + "/meta.properties"));
+  if (properties) return properties;
+  for (const FileSystem::Entry& entry : *entries) {
+    if (!entry.is_directory) continue;
+    // A first start that was interrupted has left a metadata log without records.
+    if (entry.name == kMetadataDirectory) {
+      TRY_ASSIGN(const auto logs, files.list(path + "/" + entry.name));
+      if (std::ranges::none_of(logs, [](const FileSystem::Entry& file) { return file.name.ends_with(kLogSuffix); })) continue;
+    }
+    return fail(Failure::kInvalid, fmt::format("log directory {}: it holds {} but no meta.properties, which says whose it is: "
+                                               "restore that file, or set another directory",
+                                               path, entry.name));
+  }
+  return std::nullopt;
 }
 
 Result<void> LogDirectory::format(const MetaProperties& properties) {

@@ -20,6 +20,10 @@ class LogDirectory {
   // kUnsupported or kMalformed: its meta.properties.
   static Result<std::unique_ptr<LogDirectory>> open(FileSystem& files, const std::string& path);
 
+  // Whether `open` would refuse what is there, and whose it is; none: not formatted. Writes nothing. kInvalid: it is no
+  // directory, or has no meta.properties but data.
+  static Result<std::optional<MetaProperties>> check(FileSystem& files, const std::string& path);
+
   // Of a directory without meta.properties: writes them.
   Result<void> format(const MetaProperties& properties);
   [[nodiscard]] const std::optional<MetaProperties>& meta_properties() const { return meta_properties_; }

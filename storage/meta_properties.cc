@@ -3,13 +3,10 @@
 #include <fmt/core.h>
 
 #include <charconv>
-#include <map>
 
 namespace kurier::storage {
-namespace {
 
-// key=value lines; '#' begins a comment. What Java's Properties would escape does not occur in these values.
-std::map<std::string, std::string, std::less<>> parse_lines(std::string_view text) {
+std::map<std::string, std::string, std::less<>> parse_property_lines(std::string_view text) {
   std::map<std::string, std::string, std::less<>> values;
   while (!text.empty()) {
     const std::size_t end = text.find('\n');
@@ -23,15 +20,13 @@ std::map<std::string, std::string, std::less<>> parse_lines(std::string_view tex
   return values;
 }
 
-}  // namespace
-
 Result<std::optional<MetaProperties>> read_meta_properties(FileSystem& files, const std::string& path) {
   const auto content = read_file(files, path);
   if (!content) {
     if (content.error().failure == Failure::kNotFound) return std::nullopt;
     return std::unexpected(content.error());
   }
-  const auto values = parse_lines(as_text(*content));
+  const auto values = parse_property_lines(as_text(*content));
   const auto value_of = [&](std::string_view key) {
     const auto found = values.find(key);
     return found == values.end() ? std::string() : found->second;

@@ -1,6 +1,7 @@
 // meta.properties: which node of which cluster a log directory belongs to. Version 1, as KRaft writes it.
 #pragma once
 
+#include <map>
 #include <optional>
 #include <string>
 
@@ -16,6 +17,9 @@ struct MetaProperties {
   DirectoryId directory_id;
   friend bool operator==(const MetaProperties&, const MetaProperties&) = default;
 };
+
+// key=value lines; '#' begins a comment. What Java's Properties would escape does not occur in these values.
+[[nodiscard]] std::map<std::string, std::string, std::less<>> parse_property_lines(std::string_view text);
 
 // None if there is no such file. kUnsupported: a version this program does not know; kMalformed: a line or a field is
 // wrong or missing.

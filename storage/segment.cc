@@ -3,6 +3,7 @@
 #include <fmt/core.h>
 
 #include <algorithm>
+#include <utility>
 
 #include "base/log.h"
 
@@ -67,6 +68,11 @@ Result<void> Segment::index_batch(const RecordBatchView& batch, std::uint64_t po
 
 Result<void> Segment::append(ByteView batches, const LogConfig& config) {
   TRY(open_file());
+  // preallocate: Apache Kafka gives the file its full size and cuts the zeros off later. Here only the space is taken.
+  if (config.preallocate && size_bytes_ == 0 && !is_reserved_) {
+    is_reserved_ = true;
+    if (const Result<void> taken = file_->reserve(config.segment_bytes); !taken) LOG_WARN("{}", taken.error().context);
+  }
   if (Result<void> written = file_->write_at(size_bytes_, batches); !written) {
     // What was written of it is cut off, so that nothing half is ever read; if that fails too, recovery does it, and nothing
     // may be appended until then.
@@ -243,6 +249,7 @@ Result<void> Segment::seal() {
   TRY(offset_index_.entries().file());
   TRY(time_index_.entries().file());
   std::deque<Recent>().swap(recent_);
+  if (std::exchange(is_reserved_, false)) TRY(file_->truncate(size_bytes_));  // the rest of the space is free again
   return {};
 }
 

@@ -111,6 +111,7 @@ class Segment {
   OffsetIndex offset_index_;
   TimeIndex time_index_;
   bool has_transaction_index_;
+  bool is_reserved_ = false;  // disk space beyond its end
   std::uint64_t bytes_since_index_entry_ = 0;
   std::optional<TimeIndex::Entry> max_timestamp_;  // none: not loaded yet
   std::optional<Timestamp> first_batch_timestamp_;

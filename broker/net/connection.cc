@@ -1,6 +1,7 @@
 #include "broker/net/connection.h"
 
 #include <algorithm>
+#include <utility>
 
 #include "base/log.h"
 
@@ -39,6 +40,7 @@ void Connection::close() {
   const Self self = shared_from_this();
   stream_->close();
   wake_reader();
+  if (auto waits = std::move(memory_waits_)) waits->set(true);
   finish_if_done();
 }
 
@@ -60,13 +62,43 @@ void Connection::wake_reader() {
   if (auto waits = std::move(reader_waits_)) waits->set(true);
 }
 
+bool Connection::is_out_of_memory() const {
+  return decoder_.between_frames() && shard_.request_bytes >= shard_.limits.shard_bytes_max;
+}
+
+void Connection::account() {
+  const std::size_t held = received_bytes_ + unanswered_bytes_ + decoder_.pending_bytes();
+  shard_.request_bytes += held;
+  shard_.request_bytes -= std::exchange(accounted_bytes_, held);
+  if (shard_.request_bytes < shard_.limits.shard_bytes_max) wake_all_that_wait_for_memory(shard_);
+}
+
+// All of them: who has nothing to read takes nothing.
+void Connection::wake_all_that_wait_for_memory(ConnectionShard& shard) {
+  const auto waiting = std::exchange(shard.wait_for_memory, {});
+  for (const auto& weak : waiting) {
+    const auto connection = weak.lock();
+    if (!connection) continue;
+    if (auto waits = std::move(connection->memory_waits_)) waits->set(true);
+  }
+}
+
 Task<void> Connection::read_requests(Self self) {
   Connection& me = *self;
   while (!me.stream_closed_ && !me.draining_) {
+    if (me.is_out_of_memory()) {
+      me.shard_.wait_for_memory.push_back(me.weak_from_this());
+      me.memory_waits_ = std::make_unique<Event<bool>>();
+      Event<bool>& memory = *me.memory_waits_;
+      co_await memory;
+      continue;
+    }
     Result<void> readable = co_await me.stream_->wait_readable();
     if (!readable || me.draining_) break;
     me.active_at_ = me.shard_.clock.monotonic();
     Result<bool> more = me.receive();
+    for (const FrameBuffer& frame : me.received_) me.received_bytes_ += frame.size_bytes();
+    me.account();
     me.in_burst_ = true;
     bool go_on = true;
     // By index: the frames are kept until all are started, and nothing else adds to them meanwhile.
@@ -74,6 +106,8 @@ Task<void> Connection::read_requests(Self self) {
       go_on = co_await me.process(std::move(me.received_[i]));
     }
     std::vector<FrameBuffer>().swap(me.received_);
+    me.received_bytes_ = 0;
+    me.account();
     me.in_burst_ = false;
     me.flush();
     if (!more) {
@@ -135,6 +169,8 @@ Task<bool> Connection::process(FrameBuffer frame) {
   const std::size_t frame_bytes = frame.size_bytes();
   const auto slot = in_flight_.insert(in_flight_.end(), Slot{std::nullopt, frame_bytes});
   in_flight_bytes_ += frame_bytes;
+  unanswered_bytes_ += frame_bytes;
+  received_bytes_ -= frame_bytes;
   if (!exclusive) {
     shard_.spawner.spawn("request", handle(shared_from_this(), slot, std::move(frame)));
     co_return true;
@@ -161,6 +197,8 @@ Task<void> Connection::handle(Self self, SlotAt slot, FrameBuffer frame) {
 
 void Connection::complete(SlotAt slot, Reply reply) {
   slot->reply = std::move(reply);
+  unanswered_bytes_ -= slot->frame_bytes;
+  account();
   if (!in_burst_) flush();
 }
 
@@ -209,6 +247,9 @@ Task<void> Connection::write_replies(Self self) {
 void Connection::finish_if_done() {
   if (finished_ || !stream_closed_ || reading_ || writing_ || !in_flight_.empty()) return;
   finished_ = true;
+  received_bytes_ = unanswered_bytes_ = 0;
+  decoder_ = FrameDecoder(shard_.limits.frame_bytes_max);
+  account();
   shard_.handler.connection_closed(context_);
   closed_(this);
 }

@@ -56,7 +56,10 @@ struct ConnectionLimits {
   std::chrono::milliseconds idle_max{600'000};          // connections.max.idle.ms
   std::size_t in_flight_max = 256;                      // requests
   std::size_t in_flight_bytes_max = 16 * 1024 * 1024;   // of their frames; one frame is always let in
+  std::size_t shard_bytes_max = SIZE_MAX;               // queued.max.request.bytes, of all connections of the shard
 };
+
+class Connection;
 
 // What connections of one shard share.
 struct ConnectionShard {
@@ -69,6 +72,10 @@ struct ConnectionShard {
   std::uint64_t malformed = 0;  // connections closed for what they sent
   MonotonicTime next_malformed_log;
   std::uint64_t malformed_not_logged = 0;
+  // Of requests that are being received or not answered yet. From shard_bytes_max on no connection begins another frame;
+  // those that have begun one may finish it.
+  std::size_t request_bytes = 0;
+  std::vector<std::weak_ptr<Connection>> wait_for_memory;
 };
 
 class Connection final : public std::enable_shared_from_this<Connection> {
@@ -103,6 +110,9 @@ class Connection final : public std::enable_shared_from_this<Connection> {
   void finish_if_done();
   [[nodiscard]] bool has_room() const;
   void wake_reader();
+  [[nodiscard]] bool is_out_of_memory() const;
+  void account();  // what this connection holds of the shard's request_bytes has changed
+  static void wake_all_that_wait_for_memory(ConnectionShard& shard);
 
   ConnectionShard& shard_;
   std::unique_ptr<Stream> stream_;
@@ -112,7 +122,11 @@ class Connection final : public std::enable_shared_from_this<Connection> {
   std::vector<FrameBuffer> received_;  // whole frames not started yet
   std::list<Slot> in_flight_;          // in request order
   std::size_t in_flight_bytes_ = 0;
+  std::size_t received_bytes_ = 0;     // of received_
+  std::size_t unanswered_bytes_ = 0;   // of those in flight without a reply
+  std::size_t accounted_bytes_ = 0;    // part of the shard's request_bytes
   std::unique_ptr<Event<bool>> reader_waits_;  // for room, or for nothing in flight
+  std::unique_ptr<Event<bool>> memory_waits_;
   MonotonicTime active_at_;
   bool in_burst_ = false;  // replies are written when the burst of requests has been started
   bool writing_ = false;

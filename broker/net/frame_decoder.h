@@ -52,6 +52,8 @@ class FrameDecoder {
   // `count` bytes were received into space(); the frame if that completed it.
   std::optional<FrameBuffer> received(std::size_t count);
 
+  // Of the frame that is being received: as many bytes as were announced.
+  [[nodiscard]] std::size_t pending_bytes() const { return in_body_ ? announced_bytes_ : 0; }
   [[nodiscard]] bool between_frames() const { return !in_body_ && length_bytes_ == 0; }
 
  private:

@@ -98,6 +98,13 @@ class PosixFile final : public File {
     return {};
   }
 
+  Result<void> reserve(std::uint64_t size_bytes) override {
+    if (::fallocate(descriptor_, FALLOC_FL_KEEP_SIZE, 0, static_cast<off_t>(size_bytes)) != 0 && errno != EOPNOTSUPP) {
+      return failed("fallocate", path_);
+    }
+    return {};
+  }
+
   Result<void> sync() override {
     if (sync_failed_.load(std::memory_order_acquire)) {
       return fail(Failure::kIo, "an earlier fdatasync failed, what it covered may be lost: " + path_);

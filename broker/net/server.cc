@@ -63,7 +63,9 @@ class ConnectionCounts {
     const auto found = per_ip_.find(ip);
     *of_all = all_;
     *of_ip = found == per_ip_.end() ? 0 : found->second;
-    if (all_ >= options.connections_max || *of_ip >= options.connections_per_ip_max) return false;
+    const auto own = options.connections_of_ip_max.find(ip);
+    const std::size_t of_ip_max = own == options.connections_of_ip_max.end() ? options.connections_per_ip_max : own->second;
+    if (all_ >= options.connections_max || *of_ip >= of_ip_max) return false;
     ++all_;
     ++per_ip_[ip];
     return true;
@@ -94,8 +96,10 @@ struct Server::Impl {
 
   Impl(Reactor& its_reactor, RequestHandler& handler, ServerOptions its_options)
       : reactor(its_reactor),
-        options(its_options),
-        shard{its_reactor.clock(), its_reactor, its_reactor, handler, its_options.limits} {}
+        options(std::move(its_options)),
+        shard{its_reactor.clock(), its_reactor, its_reactor, handler, options.limits},
+        may_come(options.new_connections_per_second_max),
+        rate_counted_at(its_reactor.clock().monotonic()) {}
 
   void accept_when_ready(Listener& listener) {
     listener.socket.async_wait(boost::asio::posix::stream_descriptor::wait_read,
@@ -107,6 +111,12 @@ struct Server::Impl {
 
   void accept_all(Listener& listener) {
     while (true) {
+      if (const auto pause = pause_before_next(); pause.count() > 0) {
+        reactor.start(reactor.clock().monotonic() + pause, [this, &listener] {
+          if (!draining) accept_when_ready(listener);
+        });
+        return;
+      }
       const int descriptor =
           ::accept4(listener.socket.native_handle(), nullptr, nullptr, SOCK_NONBLOCK | SOCK_CLOEXEC);
       if (descriptor >= 0) {
@@ -128,8 +138,23 @@ struct Server::Impl {
     }
   }
 
+  // max.connection.creation.rate: a second's worth may come at once; beyond that, connections wait in the backlog.
+  MonotonicClock::duration pause_before_next() {
+    if (options.new_connections_per_second_max == UINT32_MAX) return {};
+    const double rate = options.new_connections_per_second_max;
+    const MonotonicTime now = reactor.clock().monotonic();
+    const double seconds = std::chrono::duration<double>(now - rate_counted_at).count();
+    may_come = std::min(rate, may_come + seconds * rate);
+    rate_counted_at = now;
+    if (may_come >= 1) return {};
+    constexpr std::chrono::hours kNever(24 * 365);
+    if (rate == 0) return kNever;
+    return std::chrono::ceil<std::chrono::milliseconds>(std::chrono::duration<double>((1 - may_come) / rate));
+  }
+
   // The next server in turn gets it.
   void hand_out(const Listener& listener, int descriptor) {
+    may_come -= 1;
     Impl& next = *servers[next_server++ % servers.size()];
     if (&next == this) return add(listener.name, listener.local, Socket(descriptor));
     next.reactor.post([&next, name = listener.name, local = listener.local, socket = Socket(descriptor)]() mutable {
@@ -200,6 +225,8 @@ struct Server::Impl {
   std::shared_ptr<ConnectionCounts> counts = std::make_shared<ConnectionCounts>();
   std::vector<Impl*> servers{this};
   std::size_t next_server = 0;
+  double may_come;  // connections, of max.connection.creation.rate
+  MonotonicTime rate_counted_at;
   std::uint64_t last_id = 0;
   TimerId sweep_timer = 0;
   bool draining = false;
@@ -207,8 +234,28 @@ struct Server::Impl {
 };
 
 Server::Server(Reactor& reactor, RequestHandler& handler, ServerOptions options)
-    : impl_(std::make_unique<Impl>(reactor, handler, options)) {}
+    : impl_(std::make_unique<Impl>(reactor, handler, std::move(options))) {}
 Server::~Server() = default;
+
+Result<std::map<std::string, std::size_t>> resolve_all(const std::map<std::string, std::int32_t>& hosts) {
+  std::map<std::string, std::size_t> all;
+  for (const auto& [host, count] : hosts) {
+    addrinfo hints{};
+    hints.ai_socktype = SOCK_STREAM;
+    addrinfo* found = nullptr;
+    if (const int status = ::getaddrinfo(host.c_str(), nullptr, &hints, &found); status != 0) {
+      return fail(Failure::kInvalid, fmt::format("no address for host '{}': {}", host, ::gai_strerror(status)));
+    }
+    const std::unique_ptr<addrinfo, decltype(&::freeaddrinfo)> addresses(found, &::freeaddrinfo);
+    for (const addrinfo* at = found; at != nullptr; at = at->ai_next) {
+      char text[NI_MAXHOST];
+      if (::getnameinfo(at->ai_addr, at->ai_addrlen, text, sizeof(text), nullptr, 0, NI_NUMERICHOST) == 0) {
+        all[text] = static_cast<std::size_t>(count);
+      }
+    }
+  }
+  return all;
+}
 
 void Server::share_with(const std::vector<Server*>& others) {
   for (Server* other : others) {

@@ -24,7 +24,12 @@ struct ServerOptions {
   int backlog = 50;                           // socket.listen.backlog.size
   std::size_t connections_max = SIZE_MAX;     // max.connections
   std::size_t connections_per_ip_max = SIZE_MAX;  // max.connections.per.ip
+  std::map<std::string, std::size_t> connections_of_ip_max;       // max.connections.per.ip.overrides, by address
+  std::uint32_t new_connections_per_second_max = UINT32_MAX;      // max.connection.creation.rate
 };
+
+// Host names and addresses → addresses as peers have them, each with its host's number. kInvalid: no such host.
+Result<std::map<std::string, std::size_t>> resolve_all(const std::map<std::string, std::int32_t>& hosts);
 
 class Server {
  public:

@@ -1,4 +1,4 @@
-// SIGTERM and SIGINT as an event of a Reactor. The first asks for a clean stop; a second one ends the process at once
+// SIGTERM, SIGINT and SIGHUP as an event of a Reactor. The first asks for a clean stop; a second one ends the process at once
 // with 128 + its number, from a thread of its own, so that a stuck shard cannot delay it. SIGPIPE is ignored.
 #pragma once
 

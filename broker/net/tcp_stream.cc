@@ -29,7 +29,10 @@ Endpoint endpoint_of(const sockaddr_storage& address, socklen_t length) {
                     port.size(), NI_NUMERICHOST | NI_NUMERICSERV) != 0) {
     return {"unknown", 0};
   }
-  return {host.data(), static_cast<std::uint16_t>(std::strtoul(port.data(), nullptr, 10))};
+  // An IPv4 client at a socket of both families is shown, and counted, by its own address.
+  const std::string_view shown(host.data());
+  const bool is_mapped = shown.starts_with("::ffff:") && shown.find('.') != std::string_view::npos;
+  return {std::string(shown.substr(is_mapped ? 7 : 0)), static_cast<std::uint16_t>(std::strtoul(port.data(), nullptr, 10))};
 }
 
 class TcpStream final : public Stream {

@@ -11,6 +11,7 @@ namespace {
 // Builds the image from what is on the disk.
 class ImageLoader final : public MetadataLoader {
  public:
+  explicit ImageLoader(std::function<Result<void>(const MetadataImage&)> accept = {}) : accept_(std::move(accept)) {}
   void begin_snapshot(const SnapshotId& id) override {
     delta_ = MetadataDelta(MetadataImage{});
     last_offset_ = id.offset - 1;
@@ -24,15 +25,45 @@ class ImageLoader final : public MetadataLoader {
     last_offset_ = offset;
     return {};
   }
-  MetadataDelta& delta() { return delta_; }
+  // An interrupted transaction is not part of the state: nothing of it ever took effect.
+  Result<void> loaded() override {
+    interrupted_ = delta_.in_transaction();
+    if (interrupted_) delta_.abort_transaction();
+    image_ = delta_.take();
+    return accept_ ? accept_(image_) : Result<void>{};
+  }
+  MetadataImage& image() { return image_; }
+  [[nodiscard]] bool was_interrupted() const { return interrupted_; }
   [[nodiscard]] Offset last_offset() const { return last_offset_; }
 
  private:
+  std::function<Result<void>(const MetadataImage&)> accept_;
+  MetadataImage image_;
+  bool interrupted_ = false;
   MetadataDelta delta_{MetadataImage{}};
   Offset last_offset_{-1};
 };
 
+// Apache Kafka up to 4.3 kept the bootstrap records beside the log. Empty if there is no such file.
+Result<MetadataImage> read_old_bootstrap(FileSystem& files, const std::string& log_directory) {
+  const std::string path = log_directory + "/bootstrap.checkpoint";
+  TRY_ASSIGN(const bool there, files.exists(path));
+  if (!there) return MetadataImage{};
+  ImageLoader loader;
+  const auto read = read_snapshot(files, path, [&](const RaftRecord& r) { return loader.record(r.offset, r.value, true); });
+  if (!read) return std::unexpected(read.error().within(path));
+  TRY(loader.loaded());
+  return std::move(loader.image());
+}
+
 }  // namespace
+
+Result<void> LocalController::check(FileSystem& files, const LocalControllerOptions& options) {
+  TRY_ASSIGN(const MetadataImage bootstrap, read_old_bootstrap(files, options.log.log_directory));
+  static_cast<void>(bootstrap);
+  ImageLoader loader(options.accept);
+  return MetadataLog::check(files, options.log, loader);
+}
 
 Result<std::unique_ptr<LocalController>> LocalController::start(LocalControllerPorts ports,
                                                                 LocalControllerOptions options) {
@@ -43,20 +74,11 @@ Result<std::unique_ptr<LocalController>> LocalController::start(LocalControllerP
 
 Result<void> LocalController::begin() {
   FileSystem& files = ports_.files;
-  ImageLoader loader;
-  // Apache Kafka up to 4.3 kept the bootstrap records beside the log.
-  const std::string old_bootstrap = options_.log.log_directory + "/bootstrap.checkpoint";
-  MetadataImage bootstrap;
-  TRY_ASSIGN(const bool has_old_bootstrap, files.exists(old_bootstrap));
-  if (has_old_bootstrap) {
-    ImageLoader old;
-    TRY(read_snapshot(files, old_bootstrap, [&](const RaftRecord& r) { return old.record(r.offset, r.value, true); }));
-    bootstrap = old.delta().take();
-  }
+  ImageLoader loader(options_.accept);
+  TRY_ASSIGN(MetadataImage bootstrap, read_old_bootstrap(files, options_.log.log_directory));
   TRY_ASSIGN(log_, MetadataLog::open(files, options_.log, loader, ports_.clock.wall()));
-  const bool interrupted = loader.delta().in_transaction();
-  if (interrupted) loader.delta().abort_transaction();
-  latest_ = loader.delta().take();
+  const bool interrupted = loader.was_interrupted();
+  latest_ = std::move(loader.image());
   if (log_->is_new() && !latest_.features().empty()) bootstrap = latest_;
   if (log_->is_new() && bootstrap.feature("metadata.version") == 0) {
     return fail(Failure::kInvalid, fmt::format("{} has neither records nor bootstrap records; the directory was not formatted",

@@ -29,6 +29,8 @@ struct LocalControllerOptions {
   Uuid incarnation_id;  // of this process
   std::vector<protocol::RegisterControllerRecord::ControllerEndpoint> controller_endpoints;
   BrokerStart broker;
+  // Asked of what is on the disk before anything is written: what this node cannot serve without harm stops the start.
+  std::function<Result<void>(const MetadataImage&)> accept;
 };
 
 struct LocalControllerPorts {
@@ -49,6 +51,9 @@ class LocalController {
   // Opens the log, leads, writes what a new log or a new incarnation needs and waits until it is durable. The broker is
   // registered and fenced: call `unfence` when it serves.
   static Result<std::unique_ptr<LocalController>> start(LocalControllerPorts ports, LocalControllerOptions options);
+
+  // Whether `start` would refuse what is on the disk. Writes nothing; fine if there is nothing yet.
+  static Result<void> check(FileSystem& files, const LocalControllerOptions& options);
 
   template <class Response>
   using Answer = std::move_only_function<void(Response)>;
@@ -87,6 +92,8 @@ class LocalController {
   // Control thread. A replica's fetch of the log, which has passed LeaderFetches::check: what there is now.
   [[nodiscard]] protocol::FetchResponse fetch(const protocol::FetchRequest& request, std::int16_t version, const std::string& listener,
                                               bool is_shutting_down);
+  // A snapshot if metadata.log.max.snapshot.interval.ms is over; otherwise only what is appended leads to one.
+  void maintain() { if (!failed_) maybe_snapshot(); }
 
   // After everything that was submitted has been answered; blocks for the last fsync.
   Result<void> close();

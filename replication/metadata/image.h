@@ -72,6 +72,7 @@ class MetadataImage {
   [[nodiscard]] const ConfigMap& configs(ConfigResourceType type, const std::string& name) const;  // empty if none
   [[nodiscard]] std::int16_t feature(const std::string& name) const;                               // 0 if not finalized
   [[nodiscard]] RecordVersions record_versions() const;
+  [[nodiscard]] std::size_t client_quota_count() const { return quotas_->size(); }
   [[nodiscard]] ProducerId next_producer_id() const { return next_producer_id_.value_or(ProducerId(0)); }
   [[nodiscard]] const std::map<std::string, std::int16_t>& features() const { return *features_; }
   [[nodiscard]] const std::map<BrokerId, BrokerImage>& brokers() const { return *brokers_; }

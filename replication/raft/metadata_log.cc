@@ -30,11 +30,7 @@ Result<std::unique_ptr<MetadataLog>> MetadataLog::open(FileSystem& files, Metada
                                                        MetadataLoader& loader, Timestamp now) {
   std::unique_ptr<MetadataLog> log(new MetadataLog(files, std::move(options)));
   // First everything is read, so that what we do not understand is left as it is.
-  TRY_ASSIGN(const auto quorum, read_quorum_state(files, log->directory_));
-  if (quorum) log->quorum_ = *quorum;
-  TRY(log->load_snapshot(loader));
-  TRY(log->scan_segments(loader));
-
+  TRY(log->load(loader));
   const Offset start = log->snapshots_.empty() ? Offset(0) : log->snapshots_.back().id.offset;
   TRY_ASSIGN(log->log_, storage::Log::open(files, {.directory = log->directory_, .config = log_config(log->options_)}, now));
   if (log->log_->log_end_offset() < start) TRY(log->log_->truncate_fully_and_start_at(start));
@@ -47,6 +43,26 @@ Result<std::unique_ptr<MetadataLog>> MetadataLog::open(FileSystem& files, Metada
   log->high_watermark_ = log->log_->log_end_offset();
   log->last_snapshot_at_ = now;
   return log;
+}
+
+Result<void> MetadataLog::check(FileSystem& files, MetadataLogOptions options, MetadataLoader& loader) {
+  return MetadataLog(files, std::move(options)).load(loader);
+}
+
+Result<void> MetadataLog::load(MetadataLoader& loader) {
+  TRY_ASSIGN(const auto quorum, read_quorum_state(files_, directory_));
+  if (quorum) quorum_ = *quorum;
+  TRY(load_snapshot(loader));
+  TRY(scan_segments(loader));
+  TRY(check_voters());
+  return loader.loaded();
+}
+
+Result<void> MetadataLog::check_voters() const {
+  if (voters_.empty() || (voters_.size() == 1 && voters_.front().id == options_.self.id)) return {};
+  return fail(Failure::kUnsupported,
+              fmt::format("{} belongs to a quorum of {} voters (the first is node {}); this node is {} and leads alone",
+                          directory_, voters_.size(), voters_.front().id.value(), options_.self.id.value()));
 }
 
 Result<void> MetadataLog::load_snapshot(MetadataLoader& loader) {
@@ -115,11 +131,7 @@ Result<void> MetadataLog::scan_segments(MetadataLoader& loader) {
 
 Result<void> MetadataLog::become_leader(Timestamp now) {
   if (voters_.empty()) voters_ = {options_.self};
-  if (voters_.size() != 1 || voters_.front().id != options_.self.id) {
-    return fail(Failure::kUnsupported,
-                fmt::format("{} belongs to a quorum of {} voters (the first is node {}); this node is {} and leads alone",
-                            directory_, voters_.size(), voters_.front().id.value(), options_.self.id.value()));
-  }
+  TRY(check_voters());
   quorum_ = {.leader_id = options_.self.id,
              .leader_epoch = std::max(quorum_.leader_epoch, last_epoch_) + 1,
              .voted_id = BrokerId(-1),

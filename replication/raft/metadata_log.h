@@ -41,12 +41,16 @@ class MetadataLoader {
   virtual ~MetadataLoader() = default;
   virtual void begin_snapshot(const SnapshotId& id) = 0;
   virtual Result<void> record(Offset offset, ByteView value, bool from_snapshot) = 0;
+  // Everything was read, nothing is written yet: the last chance to refuse.
+  virtual Result<void> loaded() { return {}; }
 };
 
 class MetadataLog {
  public:
   static Result<std::unique_ptr<MetadataLog>> open(FileSystem& files, MetadataLogOptions options, MetadataLoader& loader,
                                                    Timestamp now);
+  // The reading half of open: whether it would be refused. Writes nothing; fine if there is no log.
+  static Result<void> check(FileSystem& files, MetadataLogOptions options, MetadataLoader& loader);
 
   // Leads from the next epoch on: writes quorum-state, then the control batch of a new leader. kUnsupported if the voters
   // on disk are others than this node alone.
@@ -85,7 +89,9 @@ class MetadataLog {
 
  private:
   MetadataLog(FileSystem& files, MetadataLogOptions options);
+  Result<void> load(MetadataLoader& loader);
   Result<void> load_snapshot(MetadataLoader& loader);
+  [[nodiscard]] Result<void> check_voters() const;
   Result<void> scan_segments(MetadataLoader& loader);
   Result<void> note_control(const RaftRecord& record);
 

@@ -41,13 +41,23 @@ int serve(const std::string& path, const std::vector<std::string>& settings, Mon
 
 int main(int argc, char** argv) {
   const MonotonicTime started = net::SystemClock().monotonic();
-  CLI::App app{"A node of a Kafka cluster."};
+  CLI::App app{"kurier: a node of a Kafka cluster, compatible with Apache Kafka 4.4"};
   app.require_subcommand(1);
+  app.set_version_flag("--version", "kurier " KURIER_VERSION ", compatible with Apache Kafka 4.4", "print the version and end");
   CLI::App* serving = app.add_subcommand("serve", "run a node until SIGTERM or SIGINT");
   std::string path;
   std::vector<std::string> settings;
-  serving->add_option("--config", path, "a YAML file (*.yaml, *.yml) or a server.properties; without it the stock values hold");
-  serving->add_option("--set", settings, "name=value, overrides the file; may be repeated")->allow_extra_args(false);
-  CLI11_PARSE(app, argc, argv);
+  serving->add_option("--config", path,
+                      "a YAML file (*.yaml, *.yml) or a server.properties; without it a single node on 127.0.0.1:9092 with its data in "
+                      "./kurier-data")->type_name("FILE");
+  serving->add_option("--set", settings, "one property, overrides the file; may be repeated")->type_name("NAME=VALUE")->allow_extra_args(false);
+  serving->footer("Property names are those of Apache Kafka 4.4, and kurier.state.dir and kurier.shards: docs/configuration.md.\n"
+                  "Exit status: 0 after a clean stop, 1 if the node cannot start or go on, 2 for a wrong configuration or command line,\n"
+                  "128 and its number after a second signal.");
+  try {
+    app.parse(argc, argv);
+  } catch (const CLI::ParseError& error) {
+    return app.exit(error) == 0 ? 0 : 2;
+  }
   return serve(path, settings, started);
 }

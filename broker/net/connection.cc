@@ -86,6 +86,8 @@ void Connection::wake_all_that_wait_for_memory(ConnectionShard& shard) {
 Task<void> Connection::read_requests(Self self) {
   Connection& me = *self;
   while (!me.stream_closed_ && !me.draining_) {
+    Result<void> readable = co_await me.stream_->wait_readable();
+    if (!readable || me.draining_) break;
     if (me.is_out_of_memory()) {
       me.shard_.wait_for_memory.push_back(me.weak_from_this());
       me.memory_waits_ = std::make_unique<Event<bool>>();
@@ -93,8 +95,6 @@ Task<void> Connection::read_requests(Self self) {
       co_await memory;
       continue;
     }
-    Result<void> readable = co_await me.stream_->wait_readable();
-    if (!readable || me.draining_) break;
     me.active_at_ = me.shard_.clock.monotonic();
     Result<bool> more = me.receive();
     for (const FrameBuffer& frame : me.received_) me.received_bytes_ += frame.size_bytes();

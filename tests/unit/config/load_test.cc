@@ -86,7 +86,7 @@ TEST_CASE("Apache Kafka's own server.properties works unchanged") {
   CHECK(loaded->node.state_dir == "/tmp/kraft-combined-logs.kurier");
   CHECK(loaded->node.listeners[0].host.empty());
   REQUIRE(loaded->notices.size() == 3);
-  CHECK(loaded->notices[0] ==
+  CHECK(loaded->notices[1] ==
         "num.network.threads, num.io.threads have no effect here, because kurier runs one shard a core; see kurier.shards");
 }
 
@@ -149,6 +149,42 @@ TEST_CASE("impossible combinations") {
   CHECK_THAT(error_of_settings({"log.dirs="}), Catch::Contains("must not be empty"));
   CHECK_THAT(error_of_settings({"node.id"}), Catch::Contains("expected name=value"));
   CHECK_THAT(error_of("", "empty.properties"), Catch::Contains("empty.properties: process.roles: not set"));
+}
+
+TEST_CASE("what one node alone cannot be is refused") {
+  CHECK_THAT(error_of_settings({"controller.quorum.voters=1@h:1,2@i:1"}), Catch::Contains("node 2 is refused"));
+  CHECK_THAT(error_of_settings({"controller.quorum.bootstrap.servers=a:9093,b:9093"}), Catch::Contains("a:9093 is refused"));
+  CHECK_THAT(error_of_settings({"controller.quorum.bootstrap.servers=a:1"}), Catch::Contains("a:1 is refused"));
+  CHECK(error_of_settings({"controller.quorum.bootstrap.servers=localhost:9093"}) == "no error");
+  CHECK_THAT(error_of_settings({"process.roles=broker", "listeners=PLAINTEXT://127.0.0.1:1",
+                                "controller.quorum.bootstrap.servers=h:9093"}),
+             Catch::Contains("process.roles: \"broker\" is refused") && Catch::Contains("expected broker,controller"));
+}
+
+TEST_CASE("each directory is one of its own, under whatever name") {
+  CHECK_THAT(error_of_settings({"log.dirs=a,./a/"}), Catch::Contains("log.dirs: ./a/ is or lies in the log directory a"));
+  CHECK_THAT(error_of_settings({"log.dirs=/a/b,/a"}), Catch::Contains("/a/b is or lies in the log directory /a"));
+  CHECK_THAT(error_of_settings({"log.dirs=/a", "metadata.log.dir=/a/b/../m"}), Catch::Contains("metadata.log.dir"));
+  CHECK_THAT(error_of_settings({"log.dirs=/a/l", "kurier.state.dir=/a"}), Catch::Contains("/a holds the log directory /a/l"));
+  CHECK_THAT(error_of_settings({"log.dirs=/a", "kurier.state.dir=/a/../a/s"}), Catch::Contains("must be outside"));
+  CHECK(load({"log.dirs=/a,/b", "metadata.log.dir=/b/"}).metadata_log_dir == "/b");
+  CHECK(error_of_settings({"log.dirs=/a", "kurier.state.dir=/ab"}) == "no error");
+}
+
+TEST_CASE("what a value does not do here is named") {
+  const auto loaded = load_config({.path = "", .content = "", .settings = {"log.cleanup.policy=compact,delete"}});
+  REQUIRE(loaded);
+  REQUIRE(loaded->notices.size() == 1);
+  CHECK_THAT(loaded->notices[0], Catch::Contains("log.cleanup.policy=compact has no effect here"));
+}
+
+TEST_CASE("values that came as metadata win over the file") {
+  const NodeConfig node = load({"min.insync.replicas=2", "log.retention.hours=5"});
+  const DynamicBrokerConfigs dynamic{{{"log.retention.ms", "7"}}, {{"min.insync.replicas", "3"}, {"log.retention.ms", "9"}}};
+  CHECK(node.text("min.insync.replicas", dynamic) == "3");
+  CHECK(node.text("min.insync.replicas") == "2");
+  CHECK(node.number("log.retention.ms", dynamic) == 7);
+  CHECK(node.number("log.retention.ms") == 5 * 3'600'000);
 }
 
 TEST_CASE("plug-in prefixes are named") {

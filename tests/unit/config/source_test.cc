@@ -24,6 +24,25 @@ TEST_CASE("YAML: nested names and lists are joined") {
   CHECK(read_yaml("s.yaml", "").faults.empty());
 }
 
+TEST_CASE("YAML: values are taken as they are written, whatever YAML would make of them") {
+  const ReadSettings read = read_yaml("s.yaml",
+                                      "a: 1073741824\nb: true\nc: 'it''s'\nd: \"a\\tb\"\ne: 0.50\nf: -1\ng: yes\n"
+                                      "h: [1, two, \"3,4\"]\ni: { j: { k: 1 } }\nl: a b # not this\nm: >-\n  one\n  two\n\"n.o\": 0x10\n");
+  CHECK(read.faults.empty());
+  CHECK(value_of(read, "a") == "1073741824 @s.yaml:1");
+  CHECK(value_of(read, "b") == "true @s.yaml:2");
+  CHECK(value_of(read, "c") == "it's @s.yaml:3");
+  CHECK(value_of(read, "d") == "a\tb @s.yaml:4");
+  CHECK(value_of(read, "e") == "0.50 @s.yaml:5");
+  CHECK(value_of(read, "f") == "-1 @s.yaml:6");
+  CHECK(value_of(read, "g") == "yes @s.yaml:7");
+  CHECK(value_of(read, "h") == "1,two,3,4 @s.yaml:8");
+  CHECK(value_of(read, "i.j.k") == "1 @s.yaml:9");
+  CHECK(value_of(read, "l") == "a b @s.yaml:10");
+  CHECK(value_of(read, "m") == "one two @s.yaml:11");
+  CHECK(value_of(read, "n.o") == "0x10 @s.yaml:14");
+}
+
 TEST_CASE("YAML: what a configuration must not contain") {
   const auto fault = [](const char* content) {
     const auto read = read_yaml("s.yaml", content);
@@ -34,6 +53,9 @@ TEST_CASE("YAML: what a configuration must not contain") {
   CHECK_THAT(fault("a: &x 1\nb: 2\n"), Catch::Contains("s.yaml:1: an anchor"));
   CHECK_THAT(fault("a: &x 1\nb: *x\n"), Catch::Contains("anchor"));
   CHECK_THAT(fault("a:\n"), Catch::Contains("a: no value"));
+  CHECK_THAT(fault("a: null\n"), Catch::Contains("a: no value"));
+  CHECK_THAT(fault("a: ~\n"), Catch::Contains("a: no value"));
+  CHECK_THAT(fault("a: [1, null]\n"), Catch::Contains("a: no value"));
   CHECK_THAT(fault("- a\n"), Catch::Contains("not a list"));
   CHECK_THAT(fault("just words\n"), Catch::Contains("expected `name: value`"));
   CHECK_THAT(fault("a: [{b: 1}]\n"), Catch::Contains("a list may hold only plain values"));

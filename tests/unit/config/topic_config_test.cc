@@ -118,5 +118,18 @@ TEST_CASE("doubles are written as Java writes them") {
   CHECK(text("1.7976931348623157E308") == "1.7976931348623157E308");
 }
 
+TEST_CASE("a topic inherits what came as metadata, and says what has no effect") {
+  const DynamicBrokerConfigs dynamic{{}, {{"log.flush.interval.ms", "50"}, {"min.insync.replicas", "2"}}};
+  const auto topic = parse_topic_config(NodeConfig(), {{"min.insync.replicas", "1"}}, dynamic);
+  REQUIRE(topic);
+  CHECK(topic->flush_interval == Milliseconds(50));
+  CHECK(topic->min_insync_replicas == 1);
+  CHECK(topic_notices({{"flush.ms", "5"}, {"preallocate", "true"}, {"cleanup.policy", "delete"}}).empty());
+  const auto notices = topic_notices({{"cleanup.policy", "compact"}, {"delete.retention.ms", "1"}, {"remote.copy.lag.ms", "5"}});
+  REQUIRE(notices.size() == 2);
+  CHECK(notices[0] == "cleanup.policy=compact, delete.retention.ms have no effect here, because logs are not compacted yet");
+  CHECK(notices[1] == "remote.copy.lag.ms has no effect here, because tiered storage is not there yet");
+}
+
 }  // namespace
 }  // namespace kurier::config

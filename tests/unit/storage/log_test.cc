@@ -1,6 +1,7 @@
 #include "storage/log.h"
 
 #include <catch2/catch.hpp>
+#include <set>
 
 #include "tests/simulation/simulated_file_system.h"
 #include "tests/support/raw_batch.h"
@@ -317,4 +318,21 @@ TEST_CASE("a full disk leaves the log as it was, and it goes on when there is sp
     REQUIRE(batch->base_offset() == next);
     next = batch->next_offset();
   }
+TEST_CASE("segment.jitter.ms takes off a part of segment.ms that differs from segment to segment") {
+  LogConfig config;
+  config.segment_time = std::chrono::milliseconds(10'000);
+  config.segment_jitter = std::chrono::milliseconds(9'000);
+  Fixture f(config);
+  std::set<std::int64_t> ages;
+  for (int i = 0; i < 20; ++i) {
+    f.append(raw_batch({.records = 1, .timestamp = f.now}));
+    const Timestamp began = f.now;
+    auto rolled = f.log->roll_if_old(f.now);
+    for (; rolled && !*rolled; rolled = f.log->roll_if_old(f.now)) f.now = f.now + 100;
+    REQUIRE(rolled);
+    ages.insert(f.now - began);
+    REQUIRE(f.now - began > 1'000);
+    REQUIRE(f.now - began <= 10'100);
+  }
+  REQUIRE(ages.size() > 5);
 }

@@ -65,6 +65,8 @@ READ_BY = {
     "share.coordinator.state.topic.min.isr": ("share_state_topic", "broker/api/metadata.cc"),
     "share.coordinator.state.topic.segment.bytes": ("share_state_topic", "broker/api/metadata.cc"),
     "kurier.state.dir": ("state_dir", "broker/start.cc"),
+    "kurier.shards": ("shards", "broker/node.cc"),
+    "num.recovery.threads.per.data.dir": ("log.recovery_threads_per_data_dir", "broker/node.cc"),
 }
 # property that works through what topics inherit: (the field of TopicConfig, who uses it)
 READ_BY_TOPICS = {

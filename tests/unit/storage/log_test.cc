@@ -318,6 +318,8 @@ TEST_CASE("a full disk leaves the log as it was, and it goes on when there is sp
     REQUIRE(batch->base_offset() == next);
     next = batch->next_offset();
   }
+}
+
 TEST_CASE("segment.jitter.ms takes off a part of segment.ms that differs from segment to segment") {
   LogConfig config;
   config.segment_time = std::chrono::milliseconds(10'000);

@@ -71,7 +71,11 @@ class Agent:
         """(the lines before the last, the words of the last)"""
         before = []
         while True:
-            words = self.lines.get(timeout=self.timeout_s)
+            try:
+                words = self.lines.get(timeout=self.timeout_s)
+            except queue.Empty:
+                self.close()  # what it says later would be taken for the answer to something else
+                raise AssertionError(f"no answer within {self.timeout_s} s") from None
             assert words is not None, f"the client ended: {before[-1:]}"
             if words[0] == "error":
                 raise ClientError(words[1:])

@@ -331,6 +331,7 @@ def topics(client):
     client.producing.producer()
     assert client.producing.produce(made, lines(5), 4) == list(range(5))
     assert client.consuming.read_all(made, [0, 0, 5, 0, 5]) == [[], [], lines(5), [], lines(5)]
+    client.consuming.consumer()  # librdkafka 2.0 never gets to the end of one whose topic is gone
     client.producing.ask("delete_topic", made)
     assert client.producing.ask("partitions", made) == ["0"]
     expect_code(UNKNOWN_TOPIC, client.producing.ask, "delete_topic", made)

@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -46,6 +47,10 @@ class Stream {
   // Writes everything in order; one writer at a time. Slices are sent in pieces of at most 256 KiB, so that one fast
   // reader cannot hold its shard.
   virtual Task<Result<void>> write(Outgoing outgoing) = 0;
+  // For a writer that keeps its bytes: what fits of `pieces` now, in order and without waiting; 0 if nothing does.
+  virtual Result<std::size_t> write_some(std::span<const ByteView> pieces) = 0;
+  // Completes when bytes can be written or the peer has closed.
+  virtual Task<Result<void>> wait_writable() = 0;
   // Ends both directions; pending calls complete with kClosed. May be called more than once.
   virtual void close() = 0;
   [[nodiscard]] virtual const Endpoint& peer() const = 0;

@@ -69,6 +69,24 @@ class TcpStream final : public Stream {
     co_return Result<void>{};
   }
 
+  Result<std::size_t> write_some(std::span<const ByteView> pieces) override {
+    if (closed_) return fail(Failure::kClosed, "closed here");
+    std::array<iovec, 32> parts;
+    const std::size_t count = std::min(pieces.size(), parts.size());
+    for (std::size_t i = 0; i < count; ++i) parts[i] = {const_cast<std::byte*>(pieces[i].data()), pieces[i].size()};
+    msghdr message{};
+    message.msg_iov = parts.data();
+    message.msg_iovlen = count;
+    while (true) {
+      const ssize_t sent = ::sendmsg(socket_.native_handle(), &message, MSG_DONTWAIT | MSG_NOSIGNAL);
+      if (sent >= 0) return static_cast<std::size_t>(sent);
+      if (errno == EAGAIN) return 0;
+      if (errno != EINTR) return failed("sendmsg");
+    }
+  }
+
+  Task<Result<void>> wait_writable() override { co_return co_await Ready{*this, descriptor_base::wait_write, {}}; }
+
   void close() override {
     if (closed_) return;
     closed_ = true;

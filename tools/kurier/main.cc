@@ -2,11 +2,13 @@
 #include <CLI/CLI.hpp>
 
 #include <cstdio>
+#include <string_view>
 
 #include "base/log.h"
 #include "broker/net/posix_file_system.h"
 #include "broker/net/system_clock.h"
 #include "broker/node.h"
+#include "tools/bench/bench.h"
 
 namespace {
 
@@ -41,6 +43,7 @@ int serve(const std::string& path, const std::vector<std::string>& settings, Mon
 
 int main(int argc, char** argv) {
   const MonotonicTime started = net::SystemClock().monotonic();
+  if (argc > 1 && std::string_view(argv[1]) == "bench") return bench::main(argc - 1, argv + 1);
   CLI::App app{"kurier: a node of a Kafka cluster, compatible with Apache Kafka 4.4"};
   app.require_subcommand(1);
   app.set_version_flag("--version", "kurier " KURIER_VERSION ", compatible with Apache Kafka 4.4", "print the version and end");
@@ -54,6 +57,7 @@ int main(int argc, char** argv) {
   serving->footer("Property names are those of Apache Kafka 4.4, and kurier.state.dir and kurier.shards: docs/configuration.md.\n"
                   "Exit status: 0 after a clean stop, 1 if the node cannot start or go on, 2 for a wrong configuration or command line,\n"
                   "128 and its number after a second signal.");
+  app.add_subcommand("bench", "measure a broker: kurier bench --help");  // for the help: it was dealt with above
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {

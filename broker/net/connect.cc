@@ -58,7 +58,8 @@ Task<Result<PeerAddresses>> resolve(Reactor& reactor, WorkPool& pool, const Endp
     });
   });
   const TimerId timer = reactor.start(deadline, [state, host = peer.host] {
-    if (!state->done.is_set()) state->done.set(fail(Failure::kTimeout, fmt::format("looking up '{}' took too long", host)));
+    if (!state->done.is_set())
+      state->done.set(fail(Failure::kTimeout, fmt::format("looking up '{}' took too long", host)));
   });
   Result<PeerAddresses> addresses = co_await state->done;
   reactor.cancel(timer);
@@ -79,17 +80,19 @@ Result<void> connected(int descriptor) {
   return {};
 }
 
-Task<Result<std::unique_ptr<Stream>>> connect_to(Reactor& reactor, const PeerAddress& address, const SocketOptions& options,
-                                                 MonotonicTime deadline) {
+Task<Result<std::unique_ptr<Stream>>> connect_to(Reactor& reactor, const PeerAddress& address,
+                                                 const SocketOptions& options, MonotonicTime deadline) {
   const int descriptor = ::socket(address.bytes.ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
   if (descriptor < 0) co_return std::unexpected(error_from_errno(errno, "socket"));
   const auto attempt = std::make_shared<Attempt>(reactor, descriptor);
   if (::connect(descriptor, reinterpret_cast<const sockaddr*>(&address.bytes), address.length) != 0) {
     if (errno != EINPROGRESS) co_return std::unexpected(error_from_errno(errno, "connect"));
-    attempt->socket.async_wait(boost::asio::posix::descriptor_base::wait_write, [attempt](boost::system::error_code error) {
-      if (attempt->done.is_set()) return;  // the deadline was first
-      attempt->done.set(error ? fail(Failure::kIo, "connect: " + error.message()) : connected(attempt->socket.native_handle()));
-    });
+    attempt->socket.async_wait(boost::asio::posix::descriptor_base::wait_write,
+                               [attempt](boost::system::error_code error) {
+                                 if (attempt->done.is_set()) return;  // the deadline was first
+                                 attempt->done.set(error ? fail(Failure::kIo, "connect: " + error.message())
+                                                         : connected(attempt->socket.native_handle()));
+                               });
     const TimerId timer = reactor.start(deadline, [attempt] {
       if (!attempt->done.is_set()) attempt->done.set(fail(Failure::kTimeout, "connect: no answer in time"));
     });

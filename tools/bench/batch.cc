@@ -28,8 +28,8 @@ std::size_t record_bytes(std::uint32_t offset_delta, std::size_t value_bytes) {
   return varint_bytes(body) + body;
 }
 
-// The length of the value with which the last record ends at `bytes`, if there is one: where a length grows by a byte, some
-// sizes cannot be met exactly and the next smaller one is taken.
+// The length of the value with which the last record ends at `bytes`, if there is one: where a length grows by a byte,
+// some sizes cannot be met exactly and the next smaller one is taken.
 std::size_t value_bytes_for(std::uint32_t offset_delta, std::size_t bytes) {
   std::size_t value = bytes;
   while (value > 0 && record_bytes(offset_delta, value) > bytes) --value;

@@ -33,8 +33,10 @@ void add_producer_options(CLI::App& app, Options& options) {
 
 void add_full_speed_options(CLI::App& app, Options& options) {
   add_producer_options(app, options);
-  app.add_option("--in-flight", options.in_flight, "requests of a connection that are not answered")->capture_default_str();
-  app.add_option("--batches-per-request", options.batches_per_request, "each of another partition")->capture_default_str();
+  app.add_option("--in-flight", options.in_flight, "requests of a connection that are not answered")
+      ->capture_default_str();
+  app.add_option("--batches-per-request", options.batches_per_request, "each of another partition")
+      ->capture_default_str();
 }
 
 void add_volume_options(CLI::App& app, Options& options) {
@@ -44,9 +46,11 @@ void add_volume_options(CLI::App& app, Options& options) {
 }
 
 void add_consumer_options(CLI::App& app, Options& options) {
-  app.add_option("--consumers", options.consumers, "connections that fetch; partitions are dealt to them")->capture_default_str();
+  app.add_option("--consumers", options.consumers, "connections that fetch; partitions are dealt to them")
+      ->capture_default_str();
   app.add_option("--fetch-max-bytes", options.fetch_max_bytes, "of a response")->capture_default_str();
-  app.add_option("--partition-max-bytes", options.partition_max_bytes, "of a partition in a response")->capture_default_str();
+  app.add_option("--partition-max-bytes", options.partition_max_bytes, "of a partition in a response")
+      ->capture_default_str();
   app.add_option("--fetch-max-wait-ms", options.fetch_max_wait_ms, "of a long poll")->capture_default_str();
 }
 
@@ -76,13 +80,15 @@ void add_workloads(CLI::App& app, Options& options) {
   add_consumer_options(fetch, options);
   fetch.add_option("--passes", options.passes, "how often everything is fetched")->capture_default_str();
 
-  CLI::App& tail = add_workload(app, options, Workload::kTail, "produce batches at a fixed rate and fetch them as they come");
+  CLI::App& tail =
+      add_workload(app, options, Workload::kTail, "produce batches at a fixed rate and fetch them as they come");
   add_producer_options(tail, options);
   add_consumer_options(tail, options);
   add_pace_options(tail, options);
   tail.add_option("--batch-bytes", options.batch_bytes, "of each batch")->capture_default_str();
 
-  CLI::App& both = add_workload(app, options, Workload::kBoth, "produce and fetch the same topic at once, at full speed");
+  CLI::App& both =
+      add_workload(app, options, Workload::kBoth, "produce and fetch the same topic at once, at full speed");
   add_volume_options(both, options);
   add_consumer_options(both, options);
 
@@ -90,8 +96,9 @@ void add_workloads(CLI::App& app, Options& options) {
   add_full_speed_options(requests, options);
   requests.add_option("--requests", options.requests, "how many")->capture_default_str();
 
-  CLI::App& latency = add_workload(app, options, Workload::kLatency, "one record a request at a fixed rate: until it is "
-                                                                      "acknowledged, and until it is consumed");
+  CLI::App& latency = add_workload(app, options, Workload::kLatency,
+                                   "one record a request at a fixed rate: until it is "
+                                   "acknowledged, and until it is consumed");
   add_producer_options(latency, options);
   add_consumer_options(latency, options);
   add_pace_options(latency, options);
@@ -99,10 +106,12 @@ void add_workloads(CLI::App& app, Options& options) {
   CLI::App& connections = add_workload(app, options, Workload::kConnections, "open idle connections: memory of each");
   connections.add_option("--connections", options.connections, "how many")->capture_default_str();
 
-  CLI::App& partitions = add_workload(app, options, Workload::kPartitions, "create a topic: time until all partitions are served");
+  CLI::App& partitions =
+      add_workload(app, options, Workload::kPartitions, "create a topic: time until all partitions are served");
   add_topic_options(partitions, options);
 
-  CLI::App& start = add_workload(app, options, Workload::kStart, "run a broker: time from exec to its first Metadata answer");
+  CLI::App& start =
+      add_workload(app, options, Workload::kStart, "run a broker: time from exec to its first Metadata answer");
   start.add_option("--hold-seconds", options.hold_seconds, "idle before its memory is read")->capture_default_str();
   start.add_option("--output", options.output, "a file for what it prints")->capture_default_str();
   start.add_option("command", options.command, "the broker and its arguments, behind --")->required();
@@ -110,14 +119,19 @@ void add_workloads(CLI::App& app, Options& options) {
 
 Task<Result<void>> run_workload(const Loop& loop, const Options& options, JsonObject& result) {
   switch (options.workload) {
-    case Workload::kConnections: return run_connections(loop, options, result);
-    case Workload::kPartitions: return run_partitions(loop, options, result);
-    case Workload::kStart: return run_start(loop, options, result);
-    default: return run_load(loop, options, result);
+    case Workload::kConnections:
+      return run_connections(loop, options, result);
+    case Workload::kPartitions:
+      return run_partitions(loop, options, result);
+    case Workload::kStart:
+      return run_start(loop, options, result);
+    default:
+      return run_load(loop, options, result);
   }
 }
 
-Task<void> run_and_stop(const Loop& loop, const Options& options, JsonObject& result, std::optional<Result<void>>& outcome) {
+Task<void> run_and_stop(const Loop& loop, const Options& options, JsonObject& result,
+                        std::optional<Result<void>>& outcome) {
   outcome = co_await run_workload(loop, options, result);
   loop.reactor.post([&loop] { loop.reactor.stop(); });
 }
@@ -145,8 +159,9 @@ int run(const Options& options) {
 
 int main(int argc, char** argv) {
   Options options;
-  CLI::App app{"Measures a broker that speaks Kafka's protocol, over its own connections with requests made beforehand. "
-               "Prints one JSON line."};
+  CLI::App app{
+      "Measures a broker that speaks Kafka's protocol, over its own connections with requests made beforehand. "
+      "Prints one JSON line."};
   app.name("kurier bench");
   app.require_subcommand(1);
   add_workloads(app, options);

@@ -24,7 +24,8 @@ Task<void> sleep_until(net::Reactor& reactor, MonotonicTime time) {
 }
 
 Task<Result<std::unique_ptr<Channel>>> Channel::open(const Loop& loop, Endpoint peer) {
-  Result<std::unique_ptr<Stream>> stream = co_await net::connect(loop.reactor, loop.lookup, std::move(peer), {}, loop.deadline);
+  Result<std::unique_ptr<Stream>> stream =
+      co_await net::connect(loop.reactor, loop.lookup, std::move(peer), {}, loop.deadline);
   if (!stream) co_return std::unexpected(stream.error());
   std::unique_ptr<Channel> channel(new Channel(loop, std::move(*stream)));
   // Version 0 is what every broker understands, and all that is wanted of the answer is in it.
@@ -40,12 +41,13 @@ Task<Result<std::unique_ptr<Channel>>> Channel::open(const Loop& loop, Endpoint 
 Result<std::int16_t> Channel::version_of(std::int16_t api_key) const {
   const protocol::ApiInfo& api = *protocol::find_api(api_key);
   const auto offered = versions_.find(api_key);
-  if (offered == versions_.end()) return fail(Failure::kUnsupported, fmt::format("the broker does not offer {}", api.name));
+  if (offered == versions_.end())
+    return fail(Failure::kUnsupported, fmt::format("the broker does not offer {}", api.name));
   const auto [from, to] = offered->second;
   const std::int16_t version = std::min(api.max_version, to);
   if (version < from || version < api.min_version) {
-    return fail(Failure::kUnsupported, fmt::format("the broker offers {} in versions {} to {}, we know {} to {}", api.name, from,
-                                                   to, api.min_version, api.max_version));
+    return fail(Failure::kUnsupported, fmt::format("the broker offers {} in versions {} to {}, we know {} to {}",
+                                                   api.name, from, to, api.min_version, api.max_version));
   }
   return version;
 }

@@ -1,8 +1,8 @@
 // Channel: one connection to a broker as a client has it: it knows which versions the broker offers, sends frames and
 // receives frames in order. What the requests mean is the caller's.
 //
-// One sender and one receiver at a time, on the reactor's thread. Frames can be pipelined: `send` as often as wished, then
-// `receive` as often. `ask` is for the calm before and after a measured run.
+// One sender and one receiver at a time, on the reactor's thread. Frames can be pipelined: `send` as often as wished,
+// then `receive` as often. `ask` is for the calm before and after a measured run.
 #pragma once
 
 #include <map>
@@ -30,7 +30,8 @@ struct Loop {
 // Completes at `time`, not before.
 Task<void> sleep_until(net::Reactor& reactor, MonotonicTime time);
 
-inline constexpr std::size_t kFrameHeadBytes = 12;  // length, API, version, correlation id: what differs between two frames
+inline constexpr std::size_t kFrameHeadBytes =
+    12;  // length, API, version, correlation id: what differs between two frames
 
 class Channel {
  public:
@@ -50,7 +51,8 @@ class Channel {
   // Pending calls complete with kClosed.
   void close() { stream_->close(); }
 
-  // Nothing else may be in flight. kTimeout at the deadline of the loop that the channel was opened with. Records in the response are views that live until the next receive.
+  // Nothing else may be in flight. kTimeout at the deadline of the loop that the channel was opened with. Records in
+  // the response are views that live until the next receive.
   template <class Response, class Request>
   Task<Result<Response>> ask(Request request) {
     const Result<std::int16_t> version = version_of(Request::kApiKey);
@@ -105,7 +107,8 @@ Result<Response> parse_response(ByteView frame, std::int16_t version, std::int32
   if (!reader.ok()) return fail(Failure::kMalformed, std::string(api.name) + " response: " + reader.error());
   if (header.correlation_id != correlation_id) {
     return fail(Failure::kMalformed, std::string(api.name) + " response with correlation id " +
-                                         std::to_string(header.correlation_id) + ", not " + std::to_string(correlation_id));
+                                         std::to_string(header.correlation_id) + ", not " +
+                                         std::to_string(correlation_id));
   }
   return response;
 }

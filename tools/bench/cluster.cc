@@ -18,7 +18,8 @@ using protocol::ErrorCode;
 constexpr std::int32_t kTimeoutMs = 60'000;
 
 // Nothing if not every partition has a leader.
-std::optional<TopicLayout> layout_of(const protocol::MetadataResponse& metadata, const std::string& name, std::size_t partitions) {
+std::optional<TopicLayout> layout_of(const protocol::MetadataResponse& metadata, const std::string& name,
+                                     std::size_t partitions) {
   TopicLayout layout;
   layout.name = name;
   for (const auto& broker : metadata.brokers) {
@@ -74,13 +75,15 @@ Task<Result<void>> delete_topic(Channel& channel, std::string name) {
   request.timeout_ms = kTimeoutMs;
   const auto response = co_await channel.ask<protocol::DeleteTopicsResponse>(std::move(request));
   if (!response) co_return std::unexpected(response.error());
-  if (response->responses.size() == 1 && response->responses[0].error_code == ErrorCode::kNone) co_return Result<void>{};
-  co_return fail(Failure::kInvalid, fmt::format("deleting topic '{}': {}", name,
-                                                response->responses.empty() ? "no answer"
-                                                                            : to_string(response->responses[0].error_code)));
+  if (response->responses.size() == 1 && response->responses[0].error_code == ErrorCode::kNone)
+    co_return Result<void>{};
+  co_return fail(Failure::kInvalid,
+                 fmt::format("deleting topic '{}': {}", name,
+                             response->responses.empty() ? "no answer" : to_string(response->responses[0].error_code)));
 }
 
-Task<Result<TopicLayout>> wait_for_leaders(const Loop& loop, Channel& channel, std::string name, std::size_t partitions) {
+Task<Result<TopicLayout>> wait_for_leaders(const Loop& loop, Channel& channel, std::string name,
+                                           std::size_t partitions) {
   while (true) {
     protocol::MetadataRequest request;
     request.topics.emplace().emplace_back().name = name;
@@ -95,7 +98,8 @@ Task<Result<TopicLayout>> wait_for_leaders(const Loop& loop, Channel& channel, s
   }
 }
 
-Task<Result<std::vector<Offset>>> end_offsets(Channel& channel, std::string topic, std::vector<PartitionIndex> partitions) {
+Task<Result<std::vector<Offset>>> end_offsets(Channel& channel, std::string topic,
+                                              std::vector<PartitionIndex> partitions) {
   protocol::ListOffsetsRequest request;
   request.replica_id = BrokerId(-1);
   auto& asked = request.topics.emplace_back();
@@ -112,8 +116,9 @@ Task<Result<std::vector<Offset>>> end_offsets(Channel& channel, std::string topi
   for (const auto& answered : response->topics) {
     for (const auto& partition : answered.partitions) {
       if (partition.error_code != ErrorCode::kNone) {
-        co_return fail(Failure::kNotFound, fmt::format("ListOffsets of {}-{}: {}", topic, partition.partition_index.value(),
-                                                       to_string(partition.error_code)));
+        co_return fail(Failure::kNotFound,
+                       fmt::format("ListOffsets of {}-{}: {}", topic, partition.partition_index.value(),
+                                   to_string(partition.error_code)));
       }
       found[partition.partition_index] = partition.offset;
     }
@@ -131,14 +136,16 @@ Task<Result<std::vector<Offset>>> end_offsets(Channel& channel, std::string topi
 
 Task<Result<void>> wait_until_served(const Loop& loop, const TopicLayout& layout) {
   std::map<BrokerId, std::vector<PartitionIndex>> led;
-  for (std::size_t i = 0; i < layout.leaders.size(); ++i) led[layout.leaders[i]].emplace_back(static_cast<std::int32_t>(i));
+  for (std::size_t i = 0; i < layout.leaders.size(); ++i)
+    led[layout.leaders[i]].emplace_back(static_cast<std::int32_t>(i));
   for (const auto& [broker, partitions] : led) {
     auto channel = co_await Channel::open(loop, layout.brokers.at(broker));
     if (!channel) co_return std::unexpected(channel.error());
     while (true) {
       const auto ends = co_await end_offsets(**channel, layout.name, partitions);
       if (ends) break;
-      if (ends.error().failure != Failure::kNotFound || loop.now() > loop.deadline) co_return std::unexpected(ends.error());
+      if (ends.error().failure != Failure::kNotFound || loop.now() > loop.deadline)
+        co_return std::unexpected(ends.error());
       co_await sleep_until(loop.reactor, loop.now() + std::chrono::milliseconds(1));
     }
   }

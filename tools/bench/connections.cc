@@ -17,8 +17,9 @@ Result<void> allow_descriptors(std::size_t count) {
   const rlim_t wanted = count + 64;
   if (limit.rlim_cur >= wanted) return {};
   if (limit.rlim_max < wanted) {
-    return fail(Failure::kExhausted, fmt::format("{} connections need {} descriptors, this process may have {} (ulimit -Hn)",
-                                                 count, wanted, limit.rlim_max));
+    return fail(Failure::kExhausted,
+                fmt::format("{} connections need {} descriptors, this process may have {} (ulimit -Hn)", count, wanted,
+                            limit.rlim_max));
   }
   limit.rlim_cur = wanted;
   if (::setrlimit(RLIMIT_NOFILE, &limit) != 0) return std::unexpected(error_from_errno(errno, "setrlimit"));
@@ -45,7 +46,8 @@ Task<Result<void>> run_connections(const Loop& loop, const Options& options, Jso
   while (channels.size() < options.connections) {
     auto channel = co_await Channel::open(loop, address);
     if (!channel) {
-      co_return std::unexpected(channel.error().within(fmt::format("connection {} of {}", channels.size() + 1, options.connections)));
+      co_return std::unexpected(
+          channel.error().within(fmt::format("connection {} of {}", channels.size() + 1, options.connections)));
     }
     channels.push_back(std::move(*channel));
   }

@@ -33,7 +33,8 @@ Task<Result<void>> Consumer::prepare() {
 }
 
 bool Consumer::is_done() const {
-  return std::ranges::all_of(partitions_, [](const ConsumedPartition& partition) { return partition.next >= partition.end; });
+  return std::ranges::all_of(partitions_,
+                             [](const ConsumedPartition& partition) { return partition.next >= partition.end; });
 }
 
 // Without a session: every request names its partitions.
@@ -93,7 +94,8 @@ Result<void> Consumer::take(ByteView frame, std::int32_t correlation_id) {
         return fail(Failure::kInvalid, fmt::format("Fetch of {}-{}: {}", layout_.name, answered.partition_index.value(),
                                                    to_string(answered.error_code)));
       }
-      const auto at = std::ranges::lower_bound(partitions_, answered.partition_index.value(), {}, &ConsumedPartition::index);
+      const auto at =
+          std::ranges::lower_bound(partitions_, answered.partition_index.value(), {}, &ConsumedPartition::index);
       if (at == partitions_.end() || at->index != answered.partition_index.value()) {
         return fail(Failure::kMalformed, fmt::format("Fetch: an answer for partition {} that was not asked for",
                                                      answered.partition_index.value()));

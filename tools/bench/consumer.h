@@ -1,6 +1,6 @@
-// Consumer: one connection that fetches its partitions from their beginning until it has every batch that is planned for
-// them. One fetch is in flight, as with Kafka's consumer: its answer says where the next one begins. Batches are walked by
-// their headers and not copied.
+// Consumer: one connection that fetches its partitions from their beginning until it has every batch that is planned
+// for them. One fetch is in flight, as with Kafka's consumer: its answer says where the next one begins. Batches are
+// walked by their headers and not copied.
 #pragma once
 
 #include <memory>
@@ -31,7 +31,8 @@ struct ConsumerCounts {
 
 class Consumer {
  public:
-  // `partitions` in the order of their indexes. `times`, if given, says when each batch was meant to be sent: then its latency is recorded.
+  // `partitions` in the order of their indexes. `times`, if given, says when each batch was meant to be sent: then its
+  // latency is recorded.
   Consumer(const Loop& loop, const Options& options, const TopicLayout& layout, BrokerId broker,
            std::vector<ConsumedPartition> partitions, std::int32_t records_per_batch, const SendTimes* times);
 

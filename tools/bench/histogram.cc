@@ -6,7 +6,8 @@
 
 namespace kurier::bench {
 
-// 0 to 127 map to themselves; then each power of two has 128 buckets: its number and the seven bits below its leading one.
+// 0 to 127 map to themselves; then each power of two has 128 buckets: its number and the seven bits below its leading
+// one.
 std::size_t Histogram::bucket_of(std::uint64_t ns) {
   if (ns < kSubBuckets) return ns;
   const int shift = static_cast<int>(std::bit_width(ns)) - 1 - kSubBits;
@@ -41,7 +42,8 @@ Histogram::Duration Histogram::mean() const {
 
 Histogram::Duration Histogram::percentile(double fraction) const {
   if (count_ == 0) return Duration::zero();
-  const auto wanted = std::max<std::uint64_t>(1, static_cast<std::uint64_t>(std::ceil(fraction * static_cast<double>(count_))));
+  const auto wanted =
+      std::max<std::uint64_t>(1, static_cast<std::uint64_t>(std::ceil(fraction * static_cast<double>(count_))));
   std::uint64_t seen = 0;
   for (std::size_t bucket = 0; bucket < kBuckets - 1; ++bucket) {
     seen += counts_[bucket];

@@ -1,7 +1,7 @@
 // Histogram: how long did it take? Counts of durations with a relative error below 1 %, percentiles of them.
 //
-// A plain value without clock; one thread. Buckets: exact below 128 ns, then 128 to each power of two, up to about 68 s;
-// anything longer counts as the longest bucket but keeps its exact maximum.
+// A plain value without clock; one thread. Buckets: exact below 128 ns, then 128 to each power of two, up to about 68
+// s; anything longer counts as the longest bucket but keeps its exact maximum.
 #pragma once
 
 #include <array>

@@ -1,5 +1,5 @@
-// Producing and consuming. In order: a topic, connections, (for fetch: a log to read), the measured part, the check that the
-// logs hold exactly what was sent, the topic's end.
+// Producing and consuming. In order: a topic, connections, (for fetch: a log to read), the measured part, the check
+// that the logs hold exactly what was sent, the topic's end.
 #include <fmt/core.h>
 #include <sys/resource.h>
 #include <unistd.h>
@@ -33,7 +33,9 @@ JsonObject to_json(const Histogram& histogram) {
   return json;
 }
 
-double seconds_of(const timeval& time) { return static_cast<double>(time.tv_sec) + static_cast<double>(time.tv_usec) / 1e6; }
+double seconds_of(const timeval& time) {
+  return static_cast<double>(time.tv_sec) + static_cast<double>(time.tv_usec) / 1e6;
+}
 
 // What is read before and after the measured part.
 struct Reading {
@@ -126,13 +128,15 @@ void Load::make_batch() {
 }
 
 Result<void> Load::plan() {
-  PlanInput input{.leaders = layout_.leaders, .connections = options_.connections,
+  PlanInput input{.leaders = layout_.leaders,
+                  .connections = options_.connections,
                   .batches_per_request = options_.batches_per_request};
   if (is(Workload::kRequests)) {
     input.batches = options_.requests * options_.batches_per_request;
   } else if (is_paced()) {
-    input.batches = static_cast<std::uint64_t>(std::ceil(options_.rate * (options_.seconds + options_.warm_up_seconds))) *
-                    options_.batches_per_request;
+    input.batches =
+        static_cast<std::uint64_t>(std::ceil(options_.rate * (options_.seconds + options_.warm_up_seconds))) *
+        options_.batches_per_request;
   } else {
     input.batches = (options_.total_bytes + batch_.size() - 1) / batch_.size();
   }
@@ -189,7 +193,8 @@ Task<Result<void>> Load::together(bool producing, bool consuming) {
   if (producing) {
     std::optional<Pace> pace;
     if (is_paced()) {
-      pace.emplace(Pace{.schedule = Schedule(start, options_.rate), .measured_from = measured_from,
+      pace.emplace(Pace{.schedule = Schedule(start, options_.rate),
+                        .measured_from = measured_from,
                         .connections = producers_.size()});
     }
     for (const auto& producer : producers_) {
@@ -218,8 +223,8 @@ Task<Result<void>> Load::verify_ends() {
       const auto index = static_cast<std::size_t>(partitions[i].value());
       const auto expected = static_cast<std::int64_t>(batches_[index]) * records_per_batch_;
       if ((*ends)[i].value() != expected) {
-        co_return fail(Failure::kCorrupt, fmt::format("{}-{} ends at offset {}, but {} records were sent", topic_, index,
-                                                      (*ends)[i].value(), expected));
+        co_return fail(Failure::kCorrupt, fmt::format("{}-{} ends at offset {}, but {} records were sent", topic_,
+                                                      index, (*ends)[i].value(), expected));
       }
     }
   }

@@ -44,19 +44,21 @@ Result<void> validate_load(const Options& options) {
   const auto partitions = static_cast<std::size_t>(options.partitions);
   const std::size_t each = partitions / options.connections;  // each connection has at least so many partitions
   if (options.batches_per_request != 1 && options.batches_per_request > each) {
-    return fail(Failure::kInvalid,
-                fmt::format("--batches-per-request is {}: a request holds one batch of a partition, and {} partitions over {} "
-                            "connections make {} for each",
-                            options.batches_per_request, partitions, options.connections, each));
+    return fail(
+        Failure::kInvalid,
+        fmt::format("--batches-per-request is {}: a request holds one batch of a partition, and {} partitions over {} "
+                    "connections make {} for each",
+                    options.batches_per_request, partitions, options.connections, each));
   }
   if (!is_paced(options.workload)) return {};
   TRY(in_range("--rate", options.rate, 0.1, 10'000'000.0));
   TRY(in_range("--seconds", options.seconds, 0.01, 86'400.0));
   TRY(in_range("--warm-up-seconds", options.warm_up_seconds, 0.0, 3'600.0));
   if (options.connections > partitions) {
-    return fail(Failure::kInvalid, fmt::format("--connections is {}, more than --partitions {}: at a fixed rate each partition "
-                                               "has one producer, so that a record's offset says when it was sent",
-                                               options.connections, partitions));
+    return fail(Failure::kInvalid,
+                fmt::format("--connections is {}, more than --partitions {}: at a fixed rate each partition "
+                            "has one producer, so that a record's offset says when it was sent",
+                            options.connections, partitions));
   }
   if (options.acks == 0) return fail(Failure::kInvalid, "--acks 0: there is no answer whose latency could be measured");
   return {};
@@ -66,15 +68,24 @@ Result<void> validate_load(const Options& options) {
 
 const char* to_string(Workload workload) {
   switch (workload) {
-    case Workload::kProduce: return "produce";
-    case Workload::kFetch: return "fetch";
-    case Workload::kTail: return "tail";
-    case Workload::kBoth: return "both";
-    case Workload::kRequests: return "requests";
-    case Workload::kLatency: return "latency";
-    case Workload::kConnections: return "connections";
-    case Workload::kPartitions: return "partitions";
-    case Workload::kStart: return "start";
+    case Workload::kProduce:
+      return "produce";
+    case Workload::kFetch:
+      return "fetch";
+    case Workload::kTail:
+      return "tail";
+    case Workload::kBoth:
+      return "both";
+    case Workload::kRequests:
+      return "requests";
+    case Workload::kLatency:
+      return "latency";
+    case Workload::kConnections:
+      return "connections";
+    case Workload::kPartitions:
+      return "partitions";
+    case Workload::kStart:
+      return "start";
   }
   return "unknown";
 }

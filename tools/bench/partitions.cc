@@ -1,4 +1,5 @@
-// Many partitions. A topic is created; it counts as served when every leader answers ListOffsets for all of its partitions.
+// Many partitions. A topic is created; it counts as served when every leader answers ListOffsets for all of its
+// partitions.
 #include <fmt/core.h>
 #include <unistd.h>
 
@@ -36,8 +37,9 @@ Task<Result<void>> measure(const Loop& loop, const Options& options, Channel& co
   if (options.pid == 0) co_return Result<void>{};
   const auto after = usage_of(options.pid);
   if (!after) co_return std::unexpected(after.error());
-  result.add("pss_bytes_per_partition", (static_cast<double>(after->pss_bytes) - static_cast<double>(before.pss_bytes)) /
-                                            static_cast<double>(options.partitions));
+  result.add("pss_bytes_per_partition",
+             (static_cast<double>(after->pss_bytes) - static_cast<double>(before.pss_bytes)) /
+                 static_cast<double>(options.partitions));
   result.add("broker", to_json(difference(before, *after), 0, 0));
   co_return Result<void>{};
 }

@@ -16,9 +16,11 @@ Result<std::vector<ConnectionPlan>> plan_connections(const PlanInput& input) {
   std::map<BrokerId, std::vector<std::int32_t>> led;
   for (std::size_t i = 0; i < input.leaders.size(); ++i) led[input.leaders[i]].push_back(static_cast<std::int32_t>(i));
   if (input.connections < led.size()) {
-    return fail(Failure::kInvalid, fmt::format("{} connections for {} brokers that lead partitions", input.connections, led.size()));
+    return fail(Failure::kInvalid,
+                fmt::format("{} connections for {} brokers that lead partitions", input.connections, led.size()));
   }
-  // Connections are dealt to the brokers in turn; within a broker, partitions to connections, going round whichever are fewer.
+  // Connections are dealt to the brokers in turn; within a broker, partitions to connections, going round whichever are
+  // fewer.
   std::vector<ConnectionPlan> plans(input.connections);
   std::map<BrokerId, std::vector<ConnectionPlan*>> of_broker;
   auto broker = led.begin();
@@ -44,8 +46,8 @@ Result<std::vector<ConnectionPlan>> plan_connections(const PlanInput& input) {
   return plans;
 }
 
-std::vector<std::uint64_t> batches_of_partitions(const std::vector<ConnectionPlan>& plans, std::size_t batches_per_request,
-                                                 std::size_t partitions) {
+std::vector<std::uint64_t> batches_of_partitions(const std::vector<ConnectionPlan>& plans,
+                                                 std::size_t batches_per_request, std::size_t partitions) {
   std::vector<std::uint64_t> batches(partitions);
   for (const ConnectionPlan& plan : plans) {
     for (std::size_t i = 0; i < plan.partitions.size(); ++i) {

@@ -1,5 +1,6 @@
-// Plan: who sends how much where. Connections and partitions are paired off, and everything that will be sent is known before
-// the first byte is, so that a consumer knows where each log will end. A pure function of the options and the leaders.
+// Plan: who sends how much where. Connections and partitions are paired off, and everything that will be sent is known
+// before the first byte is, so that a consumer knows where each log will end. A pure function of the options and the
+// leaders.
 #pragma once
 
 #include <cstdint>
@@ -26,12 +27,13 @@ struct PlanInput {
   std::uint64_t batches = 1;  // at least so many, the same number of requests on every connection
 };
 
-// Every partition has a connection and every connection a partition; those of one connection have the same leader. kInvalid:
-// fewer connections than brokers that lead something, or fewer partitions on a connection than batches in its requests.
+// Every partition has a connection and every connection a partition; those of one connection have the same leader.
+// kInvalid: fewer connections than brokers that lead something, or fewer partitions on a connection than batches in its
+// requests.
 Result<std::vector<ConnectionPlan>> plan_connections(const PlanInput& input);
 
 // Batches that each partition will hold.
-std::vector<std::uint64_t> batches_of_partitions(const std::vector<ConnectionPlan>& plans, std::size_t batches_per_request,
-                                                 std::size_t partitions);
+std::vector<std::uint64_t> batches_of_partitions(const std::vector<ConnectionPlan>& plans,
+                                                 std::size_t batches_per_request, std::size_t partitions);
 
 }  // namespace kurier::bench

@@ -23,7 +23,8 @@ namespace {
 Result<std::string> read_text(const std::string& path) {
   std::ifstream file(path);
   std::stringstream text;
-  if (!file || !(text << file.rdbuf())) return fail(Failure::kNotFound, "cannot read " + path + ": there is no such process, or it is not ours");
+  if (!file || !(text << file.rdbuf()))
+    return fail(Failure::kNotFound, "cannot read " + path + ": there is no such process, or it is not ours");
   return text.str();
 }
 
@@ -127,7 +128,9 @@ Result<ChildProcess> ChildProcess::start(const std::vector<std::string>& command
 }
 
 ChildProcess::ChildProcess(ChildProcess&& other) noexcept
-    : pid_(std::exchange(other.pid_, 0)), pid_descriptor_(std::exchange(other.pid_descriptor_, -1)), status_(other.status_) {}
+    : pid_(std::exchange(other.pid_, 0)),
+      pid_descriptor_(std::exchange(other.pid_descriptor_, -1)),
+      status_(other.status_) {}
 
 ChildProcess::~ChildProcess() {
   if (pid_ != 0 && !has_ended()) {

@@ -1,4 +1,5 @@
-// What does a process cost? Figures of /proc/PID, this process's own, and a program that is started, watched and stopped.
+// What does a process cost? Figures of /proc/PID, this process's own, and a program that is started, watched and
+// stopped.
 #pragma once
 
 #include <sys/types.h>
@@ -37,8 +38,8 @@ Result<ProcessUsage> parse_stat(const std::string& text, double ticks_per_second
 // As members of an object; `gigabytes` and `requests` give the costs of one of each, 0 leaves them out.
 [[nodiscard]] JsonObject to_json(const ProcessUsage& used, double gigabytes, double requests);
 
-// A program started with its standard output and error thrown away (or going to `output`). The destructor kills it if it
-// is still there.
+// A program started with its standard output and error thrown away (or going to `output`). The destructor kills it if
+// it is still there.
 class ChildProcess {
  public:
   static Result<ChildProcess> start(const std::vector<std::string>& command, const std::string& output);

@@ -19,8 +19,8 @@ constexpr std::size_t kCorrelationIdAt = 8;
 constexpr std::size_t kUnansweredMax = 200'000;
 }  // namespace
 
-Producer::Producer(const Loop& loop, const Options& options, const TopicLayout& layout, ConnectionPlan plan, ByteView batch,
-                   std::int32_t records_per_batch, SendTimes* times)
+Producer::Producer(const Loop& loop, const Options& options, const TopicLayout& layout, ConnectionPlan plan,
+                   ByteView batch, std::int32_t records_per_batch, SendTimes* times)
     : loop_(loop),
       options_(options),
       layout_(layout),
@@ -130,7 +130,8 @@ Task<Result<void>> Producer::send_all(std::optional<Pace> pace) {
       meant_for = pace->schedule.time_of(i * pace->connections + pace->first_event);
       if (loop_.now() < meant_for) co_await sleep_until(loop_.reactor, meant_for);
       if (in_flight_.size() > kUnansweredMax) {
-        co_return fail(Failure::kExhausted, fmt::format("{} requests are not answered: the rate is too high", in_flight_.size()));
+        co_return fail(Failure::kExhausted,
+                       fmt::format("{} requests are not answered: the rate is too high", in_flight_.size()));
       }
     } else if (options_.acks != 0) {
       while (in_flight_.size() >= options_.in_flight && !receiver_ended_) co_await room_;
@@ -161,13 +162,15 @@ Result<void> Producer::check(ByteView frame, std::int32_t correlation_id) const 
     for (const auto& partition : topic.partition_responses) {
       ++answered;
       if (partition.error_code != ErrorCode::kNone) {
-        return fail(Failure::kInvalid, fmt::format("Produce to {}-{}: {} {}", layout_.name, partition.index.value(),
-                                                   to_string(partition.error_code), partition.error_message.value_or("")));
+        return fail(Failure::kInvalid,
+                    fmt::format("Produce to {}-{}: {} {}", layout_.name, partition.index.value(),
+                                to_string(partition.error_code), partition.error_message.value_or("")));
       }
     }
   }
   if (answered != options_.batches_per_request) {
-    return fail(Failure::kMalformed, fmt::format("Produce: {} partitions answered of {}", answered, options_.batches_per_request));
+    return fail(Failure::kMalformed,
+                fmt::format("Produce: {} partitions answered of {}", answered, options_.batches_per_request));
   }
   return {};
 }

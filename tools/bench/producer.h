@@ -1,8 +1,8 @@
-// Producer: one connection that sends produce requests made beforehand and receives their answers. A shell: two tasks, one
-// that sends and one that receives.
+// Producer: one connection that sends produce requests made beforehand and receives their answers. A shell: two tasks,
+// one that sends and one that receives.
 //
-// At full speed at most `in_flight` requests are not answered; on a schedule each is sent when it is due, however many are
-// not answered, and its latency counts from when it was due.
+// At full speed at most `in_flight` requests are not answered; on a schedule each is sent when it is due, however many
+// are not answered, and its latency counts from when it was due.
 #pragma once
 
 #include <deque>

@@ -1,6 +1,6 @@
-// Schedule: when is the next request meant to be sent? A fixed rate from a start on, whatever happens meanwhile: what is
-// late is sent late and measured from the time for which it was meant, so that a stall of the broker is not left out of the
-// result (no coordinated omission). A plain value; the caller has the clock.
+// Schedule: when is the next request meant to be sent? A fixed rate from a start on, whatever happens meanwhile: what
+// is late is sent late and measured from the time for which it was meant, so that a stall of the broker is not left out
+// of the result (no coordinated omission). A plain value; the caller has the clock.
 #pragma once
 
 #include <cstdint>

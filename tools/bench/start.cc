@@ -33,18 +33,22 @@ Task<Result<void>> run_start(const Loop& loop, const Options& options, JsonObjec
     co_return fail(Failure::kInUse, fmt::format("a broker answers on {} already", options.address));
   }
   const MonotonicTime start = loop.now();
-  const auto since = [&](MonotonicTime from) { return std::chrono::duration<double, std::milli>(loop.now() - from).count(); };
+  const auto since = [&](MonotonicTime from) {
+    return std::chrono::duration<double, std::milli>(loop.now() - from).count();
+  };
   Result<ChildProcess> broker = ChildProcess::start(options.command, options.output);
   if (!broker) co_return std::unexpected(broker.error());
   while (!co_await answers(loop, address)) {
     if (broker->has_ended()) {
-      co_return fail(Failure::kClosed, fmt::format("the broker ended before it answered (its output: {})", options.output));
+      co_return fail(Failure::kClosed,
+                     fmt::format("the broker ended before it answered (its output: {})", options.output));
     }
     if (loop.now() > loop.deadline) co_return fail(Failure::kTimeout, "the broker does not answer Metadata requests");
     co_await sleep_until(loop.reactor, loop.now() + kPause);
   }
   result.add("first_metadata_ms", since(start));
-  co_await sleep_until(loop.reactor, loop.now() + std::chrono::nanoseconds(static_cast<std::int64_t>(options.hold_seconds * 1e9)));
+  co_await sleep_until(loop.reactor,
+                       loop.now() + std::chrono::nanoseconds(static_cast<std::int64_t>(options.hold_seconds * 1e9)));
   const auto usage = usage_of(broker->pid());
   if (!usage) co_return std::unexpected(usage.error());
   const MonotonicTime stopping = loop.now();

@@ -1,4 +1,5 @@
-// The workloads: each prepares a cluster, runs what is measured, and says what came out. Coroutines on the loop's thread.
+// The workloads: each prepares a cluster, runs what is measured, and says what came out. Coroutines on the loop's
+// thread.
 #pragma once
 
 #include "tools/bench/channel.h"

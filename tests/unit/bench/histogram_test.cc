@@ -29,7 +29,8 @@ TEST_CASE("percentiles are within 1 % of the sorted durations, and the maximum i
   Histogram second_half;
   std::vector<std::int64_t> all;
   for (int i = 0; i < 20'000; ++i) {
-    const auto ns = static_cast<std::int64_t>(random.next() >> (24 + random.below(40)));  // of every order of magnitude, below 2^40
+    const auto ns =
+        static_cast<std::int64_t>(random.next() >> (24 + random.below(40)));  // of every order of magnitude, below 2^40
     all.push_back(std::min<std::int64_t>(ns, 60'000'000'000));
     histogram.record(nanoseconds(all.back()));
     (i % 2 == 0 ? first_half : second_half).record(nanoseconds(all.back()));

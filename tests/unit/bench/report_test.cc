@@ -39,7 +39,8 @@ TEST_CASE("the lines for people name what is inside an object by its way") {
 }
 
 TEST_CASE("a stat line is read behind the name, whatever the name is") {
-  const std::string text = "12 (a) b (c) S 1 2 3 4 5 6 70 8 90 10 250 50 0 0 20 0 7 0 1000 123456 42 18446744073709551615 1 1";
+  const std::string text =
+      "12 (a) b (c) S 1 2 3 4 5 6 70 8 90 10 250 50 0 0 20 0 7 0 1000 123456 42 18446744073709551615 1 1";
   const auto usage = parse_stat(text, 100, 4096);
   REQUIRE(usage);
   REQUIRE(usage->minor_faults == 70);

@@ -56,7 +56,8 @@ class Loop {
   ThreadPool lookup{"lookup", 1};
 
  private:
-  static Task<void> run(Loop& loop, Endpoint peer, std::chrono::milliseconds timeout, std::optional<Connected>& result) {
+  static Task<void> run(Loop& loop, Endpoint peer, std::chrono::milliseconds timeout,
+                        std::optional<Connected>& result) {
     result = co_await net::connect(loop.reactor, loop.lookup, std::move(peer), {}, loop.clock.monotonic() + timeout);
     loop.reactor.post([&loop] { loop.reactor.stop(); });
   }

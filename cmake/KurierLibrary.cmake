@@ -1,5 +1,6 @@
 # kurier_library(name [DEPENDS target…]): a static library of every .cc in the current folder; includes are written from
 # the repository root. kurier_test(name SOURCES… DEPENDS…): a Catch2 program, registered with ctest.
+# kurier_static(name): an installed library, linked from its archive (kurier::static::name).
 
 add_library(kurier_options INTERFACE)
 target_compile_options(kurier_options INTERFACE
@@ -12,6 +13,13 @@ if(KURIER_SANITIZE)
   target_compile_options(kurier_options INTERFACE -fsanitize=${KURIER_SANITIZE} -fno-sanitize-recover=all)
   target_link_options(kurier_options INTERFACE -fsanitize=${KURIER_SANITIZE})
 endif()
+
+# Debian's own CMake files name the shared libraries; loading and relocating those is most of what a start would cost.
+function(kurier_static name)
+  find_library(KURIER_STATIC_${name} NAMES lib${name}.a REQUIRED)
+  add_library(kurier::static::${name} STATIC IMPORTED GLOBAL)
+  set_target_properties(kurier::static::${name} PROPERTIES IMPORTED_LOCATION ${KURIER_STATIC_${name}})
+endfunction()
 
 function(kurier_library name)
   cmake_parse_arguments(arg "" "" "DEPENDS" ${ARGN})

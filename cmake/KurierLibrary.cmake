@@ -12,6 +12,10 @@ target_include_directories(kurier_options INTERFACE ${CMAKE_SOURCE_DIR})
 if(KURIER_SANITIZE)
   target_compile_options(kurier_options INTERFACE -fsanitize=${KURIER_SANITIZE} -fno-sanitize-recover=all)
   target_link_options(kurier_options INTERFACE -fsanitize=${KURIER_SANITIZE})
+else()
+  # What nothing calls is not in the program, so that it is neither read nor relocated.
+  target_compile_options(kurier_options INTERFACE -ffunction-sections -fdata-sections)
+  target_link_options(kurier_options INTERFACE -Wl,--gc-sections)
 endif()
 
 # Debian's own CMake files name the shared libraries; loading and relocating those is most of what a start would cost.

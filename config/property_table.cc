@@ -94,6 +94,9 @@ std::optional<std::string_view> nearest_broker_property(std::string_view name) {
   std::size_t distance_max = std::max<std::size_t>(2, name.size() / 4);
   for (const Property& property : broker_properties()) {
     if (property.visibility == Visibility::kInternal) continue;
+    // Names whose lengths differ by more cannot be near; a file may hold a line of megabytes.
+    const std::size_t longer = std::max(name.size(), property.name.size());
+    if (longer - std::min(name.size(), property.name.size()) > distance_max) continue;
     const std::size_t distance = edit_distance(name, property.name);
     if (distance <= distance_max && (!nearest || distance < distance_max)) {
       nearest = property.name;

@@ -2,6 +2,8 @@
 // which file, what is done to it, where (4 bytes, of the file's length), with which value, how often.
 // However it looks: the log opens or says why not, nothing that it serves lies outside what it says it has, it takes new
 // batches, and opens again at the same end.
+#include <algorithm>
+
 #include "base/check.h"
 #include "base/log.h"
 #include "base/random.h"
@@ -74,6 +76,8 @@ void damage(FileSystem& files, ByteView how) {
     }
     default: {
       constexpr const char* kSuffixes[] = {".deleted", ".cleaned", ".swap", ".tmp"};
+      // Two suffixes nobody ever wrote.
+      if (std::ranges::any_of(kSuffixes, [&](const char* suffix) { return path.ends_with(suffix); })) return;
       static_cast<void>(files.rename(path, path + kSuffixes[byte(6) % 4]));
     }
   }

@@ -3,7 +3,7 @@
 #include <vector>
 
 #include "base/check.h"
-#include "broker/batch_check.h"
+#include "protocol/batch_validation.h"
 #include "protocol/metadata_record.h"
 #include "protocol/record_batch.h"
 #include "replication/raft/raft_records.h"
@@ -76,16 +76,20 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   for (const protocol::RecordBatchView& batch : batches) static_cast<void>(batch.crc_is_valid());
   read_raft_records(bytes);
   replay(batches);
-  config::TopicConfig config;
-  if ((data[0] & 2) != 0) config.timestamp_type = config::TimestampType::kLogAppendTime;
-  config.compact = (data[0] & 4) != 0;
-  const auto verdict =
-      broker::check_batch(bytes, config, static_cast<std::int16_t>(data[0] >> 4), Timestamp(1'700'000'000'000));
+  protocol::BatchRules rules;
+  rules.produce_version = static_cast<std::int16_t>(data[0] >> 4);
+  rules.decompressed_bytes_max = 1 << 20;
+  if ((data[0] & 2) != 0) rules.timestamp_type = protocol::TimestampType::kLogAppendTime;
+  rules.compact = (data[0] & 4) != 0;
+  if ((data[0] & 8) != 0) rules.codec = protocol::Codec::kLz4;
+  static_cast<void>(protocol::validate_framing(bytes, rules));
+  const auto verdict = protocol::validate_batch(bytes, rules, Timestamp(1'700'000'000'000));
   // What is accepted is one batch that the log can take.
-  if (verdict.error == protocol::ErrorCode::kNone) {
-    const auto batch = protocol::RecordBatchView::parse(bytes);
+  if (verdict.accepted()) {
+    const ByteView accepted = verdict.rebuilt.empty() ? ByteView(verdict.batch) : ByteView(verdict.rebuilt);
+    const auto batch = protocol::RecordBatchView::parse(accepted);
     KURIER_CHECK(batch.has_value());
-    KURIER_CHECK(batch->size_bytes() == bytes.size());
+    KURIER_CHECK(batch->size_bytes() == accepted.size());
     KURIER_CHECK(batch->crc_is_valid());
   }
   return 0;

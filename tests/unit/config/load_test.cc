@@ -87,7 +87,8 @@ TEST_CASE("Apache Kafka's own server.properties works unchanged") {
   CHECK(loaded->node.listeners[0].host.empty());
   REQUIRE(loaded->notices.size() == 2);
   CHECK(loaded->notices[0] ==
-        "num.network.threads, num.io.threads have no effect here, because kurier runs one shard a core; see kurier.shards");
+        "num.network.threads, num.io.threads have no effect here, because kurier runs one shard a core; see "
+        "kurier.shards");
 }
 
 TEST_CASE("a file without log.dirs gets Kafka's default") {

@@ -564,9 +564,9 @@ def hang_up():
 
 
 def limits():
-    """max.connections.per.ip.overrides and queued.max.request.bytes, seen from outside."""
+    """max.connections.per.ip.overrides and queued.max.request.bytes, seen from outside. Each shard has its part of the bytes: one shard."""
     topic = b"limits"
-    with kurier(["max.connections.per.ip.overrides=127.0.0.1:2", "socket.request.max.bytes=2000000",
+    with kurier(["kurier.shards=1", "max.connections.per.ip.overrides=127.0.0.1:2", "socket.request.max.bytes=2000000",
                  "queued.max.request.bytes=2000000", "max.connection.creation.rate=1000"]) as node:
         with connect(node.port) as first, connect(node.port) as second:
             create_topic(first, topic)

@@ -86,7 +86,7 @@ TEST_CASE("Apache Kafka's own server.properties works unchanged") {
   CHECK(loaded->node.state_dir == "/tmp/kraft-combined-logs.kurier");
   CHECK(loaded->node.listeners[0].host.empty());
   REQUIRE(loaded->notices.size() == 2);
-  CHECK(loaded->notices[0] ==
+  CHECK(loaded->notices[1] ==
         "num.network.threads, num.io.threads have no effect here, because kurier runs one shard a core; see "
         "kurier.shards");
 }

@@ -49,7 +49,6 @@ inline constexpr std::string_view kIdle = "empty records are for followers, and 
 inline constexpr std::string_view kLinger =
     "metadata is synced as soon as the sync before it is done, and one sync serves all that wait";
 inline constexpr std::string_view kWholeBatch = "the records of a change are one batch, however many they are";
-inline constexpr std::string_view kNotYet = "it is not there yet";
 inline constexpr std::string_view kQuota = "quotas are not enforced yet";
 inline constexpr std::string_view kQuotaplugin =
     "Java classes cannot be loaded, and clients would go unlimited";

@@ -36,6 +36,7 @@ READ_BY = {
     "broker.rack": ("rack", "broker/node.cc"),
     "delete.topic.enable": ("delete_topic_enable", "broker/api/topic_changes.cc"),
     "default.replication.factor": ("default_replication_factor", "broker/node.cc"),
+    "max.incremental.fetch.session.cache.slots": ("max_incremental_fetch_session_cache_slots", "broker/broker.cc"),
     "fetch.max.bytes": ("fetch_max_bytes", "broker/api/fetch.cc"),
     "max.request.partition.size.limit": ("max_request_partition_size_limit", "broker/api/describe_topic_partitions.cc"),
     "process.roles": ("is_controller", "broker/node.cc"),
@@ -87,11 +88,16 @@ READ_BY_TOPICS = {
     "log.flush.scheduler.interval.ms": ("flush_interval", "broker/partition.cc"),
     "log.segment.delete.delay.ms": ("file_delete_delay", "broker/log_manager.cc"),
     "log.preallocate": ("preallocate", "broker/log_manager.cc"),
-    "log.message.timestamp.type": ("timestamp_type", "broker/batch_check.cc"),
-    "log.message.timestamp.before.max.ms": ("timestamp_before_max", "broker/batch_check.cc"),
-    "log.message.timestamp.after.max.ms": ("timestamp_after_max", "broker/batch_check.cc"),
+    "log.message.timestamp.type": ("timestamp_type", "broker/batch_rules.cc"),
+    "log.message.timestamp.before.max.ms": ("timestamp_before_max", "broker/batch_rules.cc"),
+    "log.message.timestamp.after.max.ms": ("timestamp_after_max", "broker/batch_rules.cc"),
     "min.insync.replicas": ("min_insync_replicas", "broker/log_manager.cc"),
-    "message.max.bytes": ("max_message_bytes", "broker/batch_check.cc"),
+    "message.max.bytes": ("max_message_bytes", "broker/batch_rules.cc"),
+    "max.decompressed.message.bytes": ("max_decompressed_message_bytes", "broker/batch_rules.cc"),
+    "compression.type": ("compression", "broker/batch_rules.cc"),
+    "compression.gzip.level": ("gzip_level", "broker/batch_rules.cc"),
+    "compression.lz4.level": ("lz4_level", "broker/batch_rules.cc"),
+    "compression.zstd.level": ("zstd_level", "broker/batch_rules.cc"),
 }
 # Works as a rule of the start: the code of config/ that refuses what contradicts it.
 READ_BY_THE_START = {
@@ -102,10 +108,6 @@ READ_BY_THE_START = {
 # Has no effect although its field is used, and why that is no contradiction.
 USED_WITHOUT_EFFECT = {
     "replica.lag.time.max.ms": "the leader core is told, and there are no followers yet",
-}
-OTHERS_WORK_ON = {
-    # Rows whose work is under way elsewhere; empty when that is done.
-    "max.decompressed.message.bytes": "batches",
 }
 
 
@@ -159,7 +161,7 @@ def faults():
     if len(table) < 250:
         yield f"only {len(table)} rows were found: this test cannot read the table"
     for name, support in table.items():
-        claims = [claim for claim in (READ_BY, READ_BY_TOPICS, READ_BY_THE_START, OTHERS_WORK_ON) if name in claim]
+        claims = [claim for claim in (READ_BY, READ_BY_TOPICS, READ_BY_THE_START) if name in claim]
         if support == "kWorks" and not claims:
             yield f"{name} is said to work, and nobody is named who reads it"
         if support != "kWorks" and claims:

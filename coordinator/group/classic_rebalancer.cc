@@ -1,0 +1,567 @@
+#include "coordinator/group/classic_rebalancer.h"
+
+#include <fmt/core.h>
+
+#include <algorithm>
+
+#include "base/check.h"
+#include "coordinator/group/records.h"
+
+namespace kurier::coordinator {
+
+using protocol::ErrorCode;
+using protocol::JoinGroupResponse;
+using protocol::SyncGroupResponse;
+using enum ClassicGroupState;
+
+namespace {
+
+// A new member that is told nothing for so long, because the join phase does not end, is given up.
+constexpr Milliseconds kNewMemberJoinTimeout = std::chrono::minutes(5);
+constexpr std::int16_t kFirstVersionWithRequiredMemberId = 4;  // KIP-394
+constexpr std::int16_t kFirstVersionWithSkippedAssignment = 9;  // KIP-814
+
+std::string generate_member_id(const std::string& prefix, Random& random) {
+  const Uuid id = Uuid::generate(random);
+  return fmt::format("{}-{:08x}-{:04x}-{:04x}-{:04x}-{:012x}", prefix, id.high >> 32, (id.high >> 16) & 0xffff, id.high & 0xffff,
+                     id.low >> 48, id.low & 0xffff'ffff'ffffULL);
+}
+
+std::string client_reason(const protocol::JoinGroupRequest& request) {
+  return request.reason && !request.reason->empty() ? *request.reason : "not provided";
+}
+
+// A protocol counts once, however often a client names it.
+void drop_repeated(std::vector<GroupProtocol>& protocols) {
+  std::vector<GroupProtocol> once;
+  for (GroupProtocol& protocol : protocols) {
+    if (std::ranges::find(once, protocol.name, &GroupProtocol::name) == once.end()) once.push_back(std::move(protocol));
+  }
+  protocols = std::move(once);
+}
+
+bool same(const std::vector<GroupProtocol>& left, const std::vector<GroupProtocol>& right) {
+  return std::ranges::equal(left, right, [](const GroupProtocol& a, const GroupProtocol& b) {
+    return a.name == b.name && a.metadata == b.metadata;
+  });
+}
+
+bool inconsistent(const std::optional<std::string>& asked, const std::optional<std::string>& group) {
+  return asked && group && *asked != *group;
+}
+
+JoinGroupResponse join_error(ErrorCode error, std::string member_id) {
+  JoinGroupResponse response;
+  response.error_code = error;
+  response.member_id = std::move(member_id);
+  return response;
+}
+
+}  // namespace
+
+// ---- JoinGroup
+
+void ClassicRebalancer::join(Step step, RequestToken token, const RequestContext& context, JoinRequest request) {
+  drop_repeated(request.protocols);
+  ClassicGroup& group = *step.group;
+  if (!accepts(group, request.member_id)) {
+    if (ClassicMember* member = group.member(request.member_id)) {
+      answer_join(step, *member, ErrorCode::kGroupMaxSizeReached, "");
+      answer_sync(step, *member, ErrorCode::kUnknownMemberId);
+    }
+    group.remove(request.member_id);
+    step.outcome.answer(token, join_error(ErrorCode::kGroupMaxSizeReached, ""));
+  } else if (request.member_id.empty()) {
+    join_new_member(step, token, context, request);
+  } else {
+    join_known_member(step, token, context, request);
+  }
+}
+
+// group.max.size: while members join anew, those that came first are in.
+bool ClassicRebalancer::accepts(ClassicGroup& group, const std::string& member_id) const {
+  const ClassicMember* member = group.member(member_id);
+  switch (group.state()) {
+    case kEmpty:
+    case kDead: return true;
+    case kPreparingRebalance: return (member != nullptr && member->awaiting_join) || group.awaiting_join() < options_.max_size;
+    case kCompletingRebalance:
+    case kStable: return member != nullptr || group.members().size() < options_.max_size;
+  }
+  return true;
+}
+
+void ClassicRebalancer::join_new_member(Step step, RequestToken token, const RequestContext& context, JoinRequest& request) {
+  ClassicGroup& group = *step.group;
+  if (!group.supports(request.protocol_type, request.protocols)) {
+    return step.outcome.answer(token, join_error(ErrorCode::kInconsistentGroupProtocol, ""));
+  }
+  std::string member_id = generate_member_id(request.group_instance_id.value_or(context.client_id), random_);
+  if (request.group_instance_id) {
+    if (const std::string* old_member_id = group.static_member(*request.group_instance_id)) {
+      return replace_static_member(step, token, context, request, *old_member_id, std::move(member_id));
+    }
+    return add_member(step, token, context, request, std::move(member_id));
+  }
+  if (context.api_version < kFirstVersionWithRequiredMemberId) {
+    return add_member(step, token, context, request, std::move(member_id));
+  }
+  // KIP-394: only a client that comes back with its id becomes a member, so that retries leave no ghosts.
+  Timer& timer = group.pending_joins()[member_id];
+  timers_.arm(timer, step.now.monotonic + Milliseconds(request.session_timeout_ms),
+              [&] { return TimerName{TimerName::Kind::kSession, group.group_id(), member_id}; });
+  step.outcome.answer(token, join_error(ErrorCode::kMemberIdRequired, std::move(member_id)));
+}
+
+void ClassicRebalancer::join_known_member(Step step, RequestToken token, const RequestContext& context, JoinRequest& request) {
+  ClassicGroup& group = *step.group;
+  const std::string& member_id = request.member_id;
+  const auto refuse = [&](ErrorCode error) { step.outcome.answer(token, join_error(error, member_id)); };
+  if (!group.supports(request.protocol_type, request.protocols)) return refuse(ErrorCode::kInconsistentGroupProtocol);
+  if (group.pending_joins().contains(member_id)) {
+    // An id that was given to a dynamic member cannot become a static one's.
+    if (request.group_instance_id) return step.outcome.answer(token, join_error(ErrorCode::kUnknownServerError, ""));
+    return add_member(step, token, context, request, member_id);
+  }
+  if (const ErrorCode error = group.check_member(member_id, request.group_instance_id); error != ErrorCode::kNone) return refuse(error);
+
+  ClassicMember& member = *group.member(member_id);
+  const auto because = [&](std::string_view what) {
+    return fmt::format("{} during {}; client reason: {}", what, to_string(group.state()), client_reason(request));
+  };
+  switch (group.state()) {
+    case kPreparingRebalance:
+      return update_member(step, token, request, member, because(fmt::format("Member {} is joining group", member_id)));
+    case kCompletingRebalance:
+      // It may not have got the answer to its last JoinGroup; with the same protocols it gets it again.
+      if (same(member.protocols, request.protocols)) {
+        return step.outcome.answer(token, current_generation(group, member_id, group.is_leader(member_id)));
+      }
+      return update_member(step, token, request, member, because(fmt::format("Updating metadata for member {}", member_id)));
+    case kStable:
+      // The leader's way to ask for a new assignment. A follower with nothing new just gets the current generation.
+      if (group.is_leader(member_id)) {
+        return update_member(step, token, request, member, because(fmt::format("Leader {} re-joining group", member_id)));
+      }
+      if (!same(member.protocols, request.protocols)) {
+        return update_member(step, token, request, member, because(fmt::format("Updating metadata for member {}", member_id)));
+      }
+      return step.outcome.answer(token, current_generation(group, member_id, false));
+    case kEmpty:
+    case kDead: return refuse(ErrorCode::kUnknownMemberId);
+  }
+}
+
+void ClassicRebalancer::add_member(Step step, RequestToken token, const RequestContext& context, JoinRequest& request,
+                                   std::string member_id) {
+  ClassicGroup& group = *step.group;
+  if (group.initial_delay) group.initial_delay->member_came = true;
+  ClassicMember member;
+  member.member_id = member_id;
+  member.group_instance_id = request.group_instance_id;
+  member.client_id = context.client_id;
+  member.client_host = context.client_host;
+  member.rebalance_timeout = Milliseconds(request.rebalance_timeout_ms);
+  member.session_timeout = Milliseconds(request.session_timeout_ms);
+  member.protocols = std::move(request.protocols);
+  member.is_new = true;
+  member.awaiting_join = token;
+  group.add(std::move(member), request.protocol_type);
+  arm_session(step, *group.member(member_id), kNewMemberJoinTimeout);
+  rebalance_or_complete_join(step, fmt::format("Adding new member {} with group instance id {}; client reason: {}", member_id,
+                                               request.group_instance_id.value_or("null"), client_reason(request)));
+}
+
+void ClassicRebalancer::update_member(Step step, RequestToken token, JoinRequest& request, ClassicMember& member,
+                                      std::string reason) {
+  ClassicGroup& group = *step.group;
+  group.set_protocols(member, std::move(request.protocols));
+  member.rebalance_timeout = Milliseconds(request.rebalance_timeout_ms);
+  member.session_timeout = Milliseconds(request.session_timeout_ms);
+  answer_join(step, member, ErrorCode::kRebalanceInProgress, member.member_id);  // an earlier request that still waits
+  group.await_join(member, token);
+  rebalance_or_complete_join(step, std::move(reason));
+}
+
+// KIP-345: a static member that comes back without its id gets a new one; whoever had the old one is fenced.
+void ClassicRebalancer::replace_static_member(Step step, RequestToken token, const RequestContext& context, JoinRequest& request,
+                                              std::string old_member_id, std::string new_member_id) {
+  ClassicGroup& group = *step.group;
+  ClassicMember& old_member = *group.member(old_member_id);
+  answer_join(step, old_member, ErrorCode::kFencedInstanceId, old_member_id);
+  answer_sync(step, old_member, ErrorCode::kFencedInstanceId);
+  const ClassicMember before = old_member;
+  std::string leader_before = group.leader_id().value_or("");
+
+  ClassicMember& member = group.replace_static(old_member_id, new_member_id);
+  arm_session(step, member, member.session_timeout);
+  group.set_protocols(member, std::move(request.protocols));
+  member.rebalance_timeout = Milliseconds(request.rebalance_timeout_ms);
+  member.session_timeout = Milliseconds(request.session_timeout_ms);
+  group.await_join(member, token);
+
+  if (group.is(kStable) && group.protocol_name() == group.select_protocol()) {
+    return store_replaced_member(step, context, before, std::move(leader_before), member);
+  }
+  if (group.is(kStable)) {
+    return rebalance_or_complete_join(
+        step, fmt::format("Group's selectedProtocol will change because static member {} with instance id {} joined with change of "
+                          "protocol; client reason: {}",
+                          member.member_id, *member.group_instance_id, client_reason(request)));
+  }
+  if (group.is(kCompletingRebalance)) {
+    return prepare_rebalance(step, fmt::format("Updating metadata for static member {} with instance id {}; client reason: {}",
+                                               member.member_id, *member.group_instance_id, client_reason(request)));
+  }
+  complete_join_if_everyone_joined(step);
+}
+
+// A restart that changes nothing for the others: no rebalance, only the new id is stored.
+void ClassicRebalancer::store_replaced_member(Step step, const RequestContext& context, ClassicMember before,
+                                              std::string leader_before, ClassicMember& replaced) {
+  const bool may_skip = context.api_version >= kFirstVersionWithSkippedAssignment;
+  auto then = [this, shared = step.group, before = std::move(before), leader_before = std::move(leader_before), may_skip,
+               id = replaced.member_id, token = *replaced.awaiting_join](ErrorCode error, Now now, Outcome& outcome) {
+    ClassicGroup& group = *shared;
+    const Step then_step{shared, now, outcome};
+    ClassicMember* member = group.member(id);
+    if (member == nullptr || member->awaiting_join != token || group.is(kDead)) return;
+    if (error != ErrorCode::kNone) {
+      group.take_join(*member);
+      answer_sync(then_step, *member, error);
+      group.set_protocols(*member, before.protocols);
+      member->rebalance_timeout = before.rebalance_timeout;
+      member->session_timeout = before.session_timeout;
+      JoinGroupResponse response = current_generation(group, "", false);
+      response.error_code = error;
+      response.leader = leader_before;
+      outcome.answer(token, std::move(response));
+      ClassicMember& old_member = group.replace_static(id, before.member_id);
+      arm_session(then_step, old_member, old_member.session_timeout);
+      // Were the others waiting for this one only?
+      return complete_join_if_everyone_joined(then_step);
+    }
+    if (!group.is(kStable)) return;  // a rebalance has begun meanwhile: it is answered with the others
+    group.take_join(*member);
+    const bool leads = group.is_leader(id);
+    // KIP-814: the leader learns that it leads, and that there is nothing to assign. Older leaders must not know, or they would.
+    JoinGroupResponse response = current_generation(group, id, may_skip && leads);
+    response.skip_assignment = may_skip && leads;
+    if (!may_skip) response.leader = leader_before;
+    outcome.answer(token, std::move(response));
+  };
+  const auto value = step.group->record(step.group->assignments());
+  appends_.add(step.outcome, {group_record(step.group->group_id(), value)}, std::move(then));
+}
+
+// ---- the join phase
+
+void ClassicRebalancer::rebalance_or_complete_join(Step step, std::string reason) {
+  if (step.group->can_rebalance()) {
+    prepare_rebalance(step, std::move(reason));
+  } else {
+    complete_join_if_everyone_joined(step);
+  }
+}
+
+void ClassicRebalancer::prepare_rebalance(Step step, std::string reason) {
+  ClassicGroup& group = *step.group;
+  if (group.is(kCompletingRebalance)) {
+    for (auto& [id, member] : group.members()) member.assignment.clear();
+    give_assignments(step, ErrorCode::kRebalanceInProgress);
+  }
+  group.pending_syncs().clear();
+  group.sync_timer.cancel();
+  group.set_rebalance_reason(std::move(reason));
+  const bool initial = group.is(kEmpty);
+  group.move_to(kPreparingRebalance, step.now.wall);
+  if (initial) {
+    const Milliseconds delay = options_.initial_rebalance_delay;
+    group.initial_delay = {delay, std::max(group.rebalance_timeout() - delay, Milliseconds(0)), false};
+    return arm_join(step, delay);
+  }
+  if (group.everyone_joined()) return complete_join(step);
+  arm_join(step, group.rebalance_timeout());
+}
+
+void ClassicRebalancer::complete_join_if_everyone_joined(Step step) {
+  const ClassicGroup& group = *step.group;
+  // The first rebalance takes its time, so that a group that starts does not rebalance with every member.
+  if (group.is(kPreparingRebalance) && group.previous_state() != kEmpty && group.everyone_joined()) complete_join(step);
+}
+
+// group.initial.rebalance.delay.ms: as long as members keep coming, up to the rebalance timeout.
+void ClassicRebalancer::initial_delay_over(Step step) {
+  ClassicGroup::InitialDelay& wait = *step.group->initial_delay;
+  if (!wait.member_came || wait.remaining == Milliseconds(0)) return complete_join(step);
+  const Milliseconds next = std::min(options_.initial_rebalance_delay, wait.remaining);
+  wait = {next, std::max(wait.remaining - wait.delay, Milliseconds(0)), false};
+  arm_join(step, next);
+}
+
+void ClassicRebalancer::complete_join(Step step) {
+  ClassicGroup& group = *step.group;
+  group.join_timer.cancel();
+  std::vector<std::string> absent;
+  for (const auto& [id, member] : group.members()) {
+    if (!member.awaiting_join && !member.is_static()) absent.push_back(id);
+  }
+  for (const std::string& id : absent) group.remove(id);
+
+  // Only static members are left and none has come back: they have until their sessions end.
+  if (!group.elect_joined_leader() && !group.members().empty()) return arm_join(step, group.rebalance_timeout());
+
+  group.initial_delay.reset();
+  group.next_generation(step.now.wall);
+  if (group.is(kEmpty)) {
+    appends_.add(step.outcome, {group_record(group.group_id(), group.record({}))}, [](ErrorCode, Now, Outcome&) {
+      // Not stored: the group stays empty in memory; a coordinator that loads sees the members until their sessions end.
+    });
+    return;
+  }
+  for (auto& [id, member] : group.members()) {
+    if (const auto token = group.take_join(member)) {
+      step.outcome.answer(*token, current_generation(group, id, group.is_leader(id)));
+    }
+    renew_session(step, member);
+    member.is_new = false;
+    group.pending_syncs().insert(id);
+  }
+  timers_.arm(group.sync_timer, step.now.monotonic + group.rebalance_timeout(),
+              [&] { return TimerName{TimerName::Kind::kSync, group.group_id(), ""}; });
+}
+
+// ---- SyncGroup
+
+void ClassicRebalancer::sync(Step step, RequestToken token, protocol::SyncGroupRequest request) {
+  ClassicGroup& group = *step.group;
+  const auto refuse = [&](ErrorCode error) {
+    SyncGroupResponse response;
+    response.error_code = error;
+    step.outcome.answer(token, std::move(response));
+  };
+  if (const ErrorCode error = group.check_member(request.member_id, request.group_instance_id); error != ErrorCode::kNone) {
+    return refuse(error);
+  }
+  if (request.generation_id != group.generation_id()) return refuse(ErrorCode::kIllegalGeneration);
+  if (inconsistent(request.protocol_type, group.protocol_type()) || inconsistent(request.protocol_name, group.protocol_name())) {
+    return refuse(ErrorCode::kInconsistentGroupProtocol);
+  }
+  if (group.is(kPreparingRebalance)) return refuse(ErrorCode::kRebalanceInProgress);
+  KURIER_CHECK(group.is(kCompletingRebalance) || group.is(kStable));
+
+  ClassicMember& member = *group.member(request.member_id);
+  group.pending_syncs().erase(request.member_id);
+  if (group.pending_syncs().empty()) group.sync_timer.cancel();
+  answer_sync(step, member, ErrorCode::kRebalanceInProgress);  // an earlier request that still waits
+  member.awaiting_sync = token;
+  if (group.is(kStable)) return answer_sync(step, member, ErrorCode::kNone);
+  if (group.is_leader(request.member_id) && group.storing_generation != group.generation_id()) store_assignment(step, request);
+}
+
+void ClassicRebalancer::store_assignment(Step step, protocol::SyncGroupRequest& request) {
+  ClassicGroup& group = *step.group;
+  group.storing_generation = group.generation_id();
+  std::map<std::string, Bytes> assignments;
+  for (auto& assigned : request.assignments) {
+    if (group.has_member(assigned.member_id)) assignments[assigned.member_id] = std::move(assigned.assignment);
+  }
+  const auto value = group.record(assignments);
+  auto then = [this, shared = step.group, assignments = std::move(assignments), generation = group.generation_id(),
+               member_id = request.member_id](ErrorCode error, Now now, Outcome& outcome) {
+    ClassicGroup& stored = *shared;
+    if (stored.storing_generation == generation) stored.storing_generation.reset();
+    // Another rebalance may have overtaken it.
+    if (!stored.is(kCompletingRebalance) || stored.generation_id() != generation) return;
+    const Step then_step{shared, now, outcome};
+    for (auto& [id, member] : stored.members()) {
+      const auto assigned = assignments.find(id);
+      member.assignment = error == ErrorCode::kNone && assigned != assignments.end() ? assigned->second : Bytes{};
+    }
+    give_assignments(then_step, error);
+    if (error == ErrorCode::kNone) return stored.move_to(kStable, now.wall);
+    rebalance_or_complete_join(then_step, fmt::format("Error {} when storing group assignment during SyncGroup (member: {}).",
+                                                      protocol::to_string(error), member_id));
+  };
+  appends_.add(step.outcome, {group_record(group.group_id(), value)}, std::move(then));
+}
+
+void ClassicRebalancer::give_assignments(Step step, ErrorCode error) {
+  for (auto& [id, member] : step.group->members()) {
+    if (!member.awaiting_sync) continue;
+    answer_sync(step, member, error);
+    renew_session(step, member);
+  }
+}
+
+// Members that have their JoinGroup answer but do not ask for their assignment hold the others up for one rebalance timeout.
+void ClassicRebalancer::sync_timed_out(Step step) {
+  ClassicGroup& group = *step.group;
+  if (!(group.is(kCompletingRebalance) || group.is(kStable)) || group.pending_syncs().empty()) return;
+  const std::set<std::string, std::less<>> late = group.pending_syncs();
+  std::string names;
+  for (const std::string& id : late) {
+    names += (names.empty() ? "" : ", ") + id;
+    remove_member(step, id);
+  }
+  prepare_rebalance(step, fmt::format("Removing [{}] on pending sync request expiration", names));
+}
+
+// ---- Heartbeat, LeaveGroup, timeouts
+
+ErrorCode ClassicRebalancer::heartbeat(Step step, const protocol::HeartbeatRequest& request) {
+  ClassicGroup& group = *step.group;
+  if (const ErrorCode error = group.check_member(request.member_id, request.group_instance_id); error != ErrorCode::kNone) return error;
+  if (request.generation_id != group.generation_id()) return ErrorCode::kIllegalGeneration;
+  renew_session(step, *group.member(request.member_id));
+  return group.is(kPreparingRebalance) ? ErrorCode::kRebalanceInProgress : ErrorCode::kNone;
+}
+
+protocol::LeaveGroupResponse ClassicRebalancer::leave(Step step, const protocol::LeaveGroupRequest& request) {
+  ClassicGroup& group = *step.group;
+  protocol::LeaveGroupResponse response;
+  std::string left;
+  bool anyone = false;
+  for (const auto& identity : request.members) {
+    auto& answer = response.members.emplace_back();
+    answer.member_id = identity.member_id;
+    answer.group_instance_id = identity.group_instance_id;
+    if (identity.member_id.empty()) {  // KIP-345: an administrator names the instance only
+      const std::string* known = identity.group_instance_id ? group.static_member(*identity.group_instance_id) : nullptr;
+      if (known == nullptr) {
+        answer.error_code = ErrorCode::kUnknownMemberId;
+        continue;
+      }
+      remove_member(step, std::string(*known));
+    } else if (group.pending_joins().contains(identity.member_id)) {
+      group.remove(identity.member_id);
+    } else {
+      answer.error_code = group.check_member(identity.member_id, identity.group_instance_id);
+      if (answer.error_code != ErrorCode::kNone) continue;
+      remove_member(step, identity.member_id);
+    }
+    left += (anyone ? ", " : "") + identity.member_id;
+    anyone = true;
+  }
+  if (!anyone) return response;
+  if (group.is(kPreparingRebalance)) {
+    complete_join_if_everyone_joined(step);
+  } else if (!group.is(kEmpty)) {
+    rebalance_or_complete_join(step, fmt::format("explicit `LeaveGroup` request for ({}) members.", left));
+  }
+  return response;
+}
+
+void ClassicRebalancer::remove_member(Step step, const std::string& member_id) {
+  ClassicMember& member = *step.group->member(member_id);
+  answer_join(step, member, ErrorCode::kUnknownMemberId, "");
+  answer_sync(step, member, ErrorCode::kUnknownMemberId);
+  step.group->remove(member_id);
+}
+
+void ClassicRebalancer::session_timed_out(Step step, const std::string& member_id) {
+  ClassicGroup& group = *step.group;
+  if (group.pending_joins().contains(member_id)) {
+    group.remove(member_id);
+  } else {
+    if (group.member(member_id)->is_excused()) return;
+    remove_member(step, member_id);
+    if (group.is(kStable) || group.is(kCompletingRebalance)) {
+      return rebalance_or_complete_join(step, fmt::format("removing member {} on heartbeat expiration.", member_id));
+    }
+  }
+  if (group.is(kPreparingRebalance) && group.everyone_joined()) complete_join(step);
+}
+
+void ClassicRebalancer::timer_came_up(Step step, const TimerQueue::Entry& entry) {
+  ClassicGroup& group = *step.group;
+  const TimerName& name = entry.second;
+  const MonotonicTime now = step.now.monotonic;
+  switch (name.kind) {
+    case TimerName::Kind::kJoin:
+      if (!timers_.fire(group.join_timer, entry, now) || !group.is(kPreparingRebalance)) return;
+      return group.initial_delay ? initial_delay_over(step) : complete_join(step);
+    case TimerName::Kind::kSync:
+      if (timers_.fire(group.sync_timer, entry, now)) sync_timed_out(step);
+      return;
+    case TimerName::Kind::kSession: {
+      const auto pending = group.pending_joins().find(name.member);
+      ClassicMember* member = group.member(name.member);
+      Timer* timer = pending != group.pending_joins().end() ? &pending->second : member != nullptr ? &member->session : nullptr;
+      if (timer != nullptr && timers_.fire(*timer, entry, now)) session_timed_out(step, name.member);
+      return;
+    }
+  }
+}
+
+// ---- Loading and unloading
+
+void ClassicRebalancer::loaded(Step step) {
+  ClassicGroup& group = *step.group;
+  for (auto& [id, member] : group.members()) renew_session(step, member);
+  if (group.members().size() > options_.max_size) {
+    prepare_rebalance(step, fmt::format("Freshly-loaded group {} (size {}) is over capacity {}. Rebalancing in order to give a chance "
+                                        "for consumers to commit offsets",
+                                        group.group_id(), group.members().size(), options_.max_size));
+  }
+}
+
+void ClassicRebalancer::unload(Step step, ErrorCode error) {
+  ClassicGroup& group = *step.group;
+  for (auto& [id, member] : group.members()) {
+    answer_join(step, member, error, id);
+    answer_sync(step, member, error);
+  }
+  group.move_to(kDead, step.now.wall);
+}
+
+// ---- Answers and timers
+
+void ClassicRebalancer::answer_join(Step step, ClassicMember& member, ErrorCode error, std::string member_id) {
+  if (const auto token = step.group->take_join(member)) step.outcome.answer(*token, join_error(error, std::move(member_id)));
+}
+
+void ClassicRebalancer::answer_sync(Step step, ClassicMember& member, ErrorCode error) {
+  if (!member.awaiting_sync) return;
+  SyncGroupResponse response;
+  response.error_code = error;
+  if (error == ErrorCode::kNone) {
+    response.protocol_type = step.group->protocol_type();
+    response.protocol_name = step.group->protocol_name();
+    response.assignment = member.assignment;
+  }
+  step.outcome.answer(*std::exchange(member.awaiting_sync, std::nullopt), std::move(response));
+}
+
+JoinGroupResponse ClassicRebalancer::current_generation(const ClassicGroup& group, const std::string& member_id, bool with_members) {
+  JoinGroupResponse response;
+  response.generation_id = group.generation_id();
+  response.protocol_type = group.protocol_type();
+  response.protocol_name = group.protocol_name();
+  response.leader = group.leader_id().value_or("");
+  response.member_id = member_id;
+  if (!with_members) return response;
+  for (const auto& [id, member] : group.members()) {
+    const GroupProtocol* protocol = member.protocol(group.protocol_name().value_or(""));
+    KURIER_CHECK_MESSAGE(protocol != nullptr, group.group_id());
+    auto& listed = response.members.emplace_back();
+    listed.member_id = id;
+    listed.group_instance_id = member.group_instance_id;
+    listed.metadata = protocol->metadata;
+  }
+  return response;
+}
+
+void ClassicRebalancer::renew_session(Step step, ClassicMember& member) { arm_session(step, member, member.session_timeout); }
+
+void ClassicRebalancer::arm_session(Step step, ClassicMember& member, Milliseconds timeout) {
+  timers_.arm(member.session, step.now.monotonic + timeout,
+              [&] { return TimerName{TimerName::Kind::kSession, step.group->group_id(), member.member_id}; });
+}
+
+void ClassicRebalancer::arm_join(Step step, Milliseconds delay) {
+  timers_.arm(step.group->join_timer, step.now.monotonic + delay,
+              [&] { return TimerName{TimerName::Kind::kJoin, step.group->group_id(), ""}; });
+}
+
+}  // namespace kurier::coordinator

@@ -1,0 +1,446 @@
+#include "coordinator/group/group_coordinator.h"
+
+#include <algorithm>
+
+#include "coordinator/group/records.h"
+
+namespace kurier::coordinator {
+
+using protocol::ErrorCode;
+
+namespace {
+
+constexpr std::int16_t kFirstCommitVersionWithGroupIdNotFound = 9;
+constexpr std::int16_t kFirstTxnCommitVersionWithGroupIdNotFound = 6;
+constexpr std::int16_t kFirstLeaveVersionWithMembers = 3;
+
+protocol::JoinGroupResponse join_refused(ErrorCode error, std::string member_id = {}) {
+  protocol::JoinGroupResponse response;
+  response.error_code = error;
+  response.member_id = std::move(member_id);
+  return response;
+}
+
+protocol::LeaveGroupResponse nobody_left(const protocol::LeaveGroupRequest& request) {
+  protocol::LeaveGroupResponse response;
+  for (const auto& member : request.members) {
+    auto& answer = response.members.emplace_back();
+    answer.member_id = member.member_id;
+    answer.group_instance_id = member.group_instance_id;
+    answer.error_code = ErrorCode::kUnknownMemberId;
+  }
+  return response;
+}
+
+}  // namespace
+
+GroupCoordinator::GroupCoordinator(const GroupOptions& options, const GroupStateReader& state, Random& random)
+    : options_(options), state_(state), rebalancer_(options_, timers_, appends_, random) {}
+
+// ---- becoming and ceasing to lead
+
+Outcome GroupCoordinator::load(Now now) {
+  Outcome outcome;
+  state_.for_each_group([&](const std::string& id) {
+    if (const auto record = state_.classic_group(id)) {
+      groups_.emplace(id, std::make_shared<ClassicGroup>(id, *record));
+    } else if (other_group(state_, id)) {
+      others_.insert(id);
+    } else {
+      groups_.emplace(id, std::make_shared<ClassicGroup>(id, now.wall));
+    }
+  });
+  for (auto& [id, group] : groups_) rebalancer_.loaded({group, now, outcome});
+  return outcome;
+}
+
+Outcome GroupCoordinator::resign(Now now) {
+  Outcome outcome;
+  for (auto& [id, group] : groups_) rebalancer_.unload({group, now, outcome}, ErrorCode::kNotCoordinator);
+  groups_.clear();
+  timers_.clear();
+  appends_.fail_all(ErrorCode::kNotCoordinator, now, outcome);
+  outcome.appends.clear();
+  return outcome;
+}
+
+// ---- members
+
+Outcome GroupCoordinator::join_group(RequestToken token, const RequestContext& context, protocol::JoinGroupRequest request, Now now) {
+  Outcome outcome;
+  const auto refuse = [&](ErrorCode error, std::string member_id) {
+    outcome.answer(token, join_refused(error, std::move(member_id)));
+    return std::move(outcome);
+  };
+  const Milliseconds session_timeout(request.session_timeout_ms);
+  if (request.group_id.empty()) return refuse(ErrorCode::kInvalidGroupId, request.member_id);
+  if (session_timeout < options_.min_session_timeout || session_timeout > options_.max_session_timeout) {
+    return refuse(ErrorCode::kInvalidSessionTimeout, request.member_id);
+  }
+  if (context.api_version == 0) request.rebalance_timeout_ms = request.session_timeout_ms;  // version 0 knows one timeout
+
+  if (const Shared group = find(request.group_id)) {
+    rebalancer_.join({group, now, outcome}, token, context, std::move(request));
+    return outcome;
+  }
+  std::vector<CoordinatorRecord> records;
+  const auto other = find_other(request.group_id);
+  if (other && !(other->is_empty() && other->type != GroupType::kShare)) return refuse(ErrorCode::kInconsistentGroupProtocol, "");
+  if (!request.member_id.empty()) return refuse(ErrorCode::kUnknownMemberId, request.member_id);
+  if (other) {  // an empty group of another type that keeps its offsets becomes a classic one
+    records = other_group_tombstones(state_, request.group_id);
+    others_.erase(request.group_id);
+  }
+  const Shared group = create(request.group_id, now);
+  rebalancer_.join({group, now, outcome}, token, context, std::move(request));
+  store_new_group(group, token, std::move(records), outcome);
+  return outcome;
+}
+
+// A group exists once there is a record of it; its first answers wait for that.
+void GroupCoordinator::store_new_group(const Shared& group, RequestToken token, std::vector<CoordinatorRecord> records, Outcome& outcome) {
+  protocol::GroupMetadataValue empty;
+  empty.protocol.reset();
+  empty.leader.reset();
+  empty.current_state_timestamp = group->state_since().value_or(Timestamp(-1));
+  const bool was_other = !records.empty();
+  records.push_back(group_record(group->group_id(), empty));
+  auto then = [this, group, token, was_other, held = std::exchange(outcome.answers, {})](ErrorCode error, Now now, Outcome& later) mutable {
+    if (error == ErrorCode::kNone) {
+      std::ranges::move(held, std::back_inserter(later.answers));
+      return;
+    }
+    for (const Answer& answer : held) later.answer(answer.token, join_refused(error));
+    for (auto& [id, member] : group->members()) {
+      if (member.awaiting_join != token) continue;
+      later.answer(*group->take_join(member), join_refused(error));
+    }
+    forget_if_not_durable(group);
+    if (was_other && find(group->group_id()) == nullptr) others_.insert(group->group_id());
+    if (find(group->group_id()) != group && !group->is(ClassicGroupState::kDead)) rebalancer_.unload({group, now, later}, error);
+  };
+  appends_.add(outcome, std::move(records), std::move(then));
+}
+
+Outcome GroupCoordinator::sync_group(RequestToken token, protocol::SyncGroupRequest request, Now now) {
+  Outcome outcome;
+  const Shared group = find(request.group_id);
+  if (group != nullptr) {
+    rebalancer_.sync({group, now, outcome}, token, std::move(request));
+    return outcome;
+  }
+  protocol::SyncGroupResponse response;
+  response.error_code = request.group_id.empty() ? ErrorCode::kInvalidGroupId : ErrorCode::kUnknownMemberId;
+  outcome.answer(token, std::move(response));
+  return outcome;
+}
+
+protocol::HeartbeatResponse GroupCoordinator::heartbeat(const protocol::HeartbeatRequest& request, Now now) {
+  protocol::HeartbeatResponse response;
+  if (const Shared group = find(request.group_id)) {
+    Outcome nothing;
+    response.error_code = rebalancer_.heartbeat({group, now, nothing}, request);
+  } else {
+    response.error_code = request.group_id.empty() ? ErrorCode::kInvalidGroupId : ErrorCode::kUnknownMemberId;
+  }
+  return response;
+}
+
+Outcome GroupCoordinator::leave_group(RequestToken token, const RequestContext& context, protocol::LeaveGroupRequest request, Now now) {
+  Outcome outcome;
+  if (request.group_id.empty()) {
+    protocol::LeaveGroupResponse response;
+    response.error_code = ErrorCode::kInvalidGroupId;
+    outcome.answer(token, std::move(response));
+    return outcome;
+  }
+  if (context.api_version < kFirstLeaveVersionWithMembers && request.members.empty()) {
+    request.members.emplace_back().member_id = request.member_id;
+  }
+  const Shared group = find(request.group_id);
+  if (group == nullptr) {
+    outcome.answer(token, nobody_left(request));
+    return outcome;
+  }
+  protocol::LeaveGroupResponse response = rebalancer_.leave({group, now, outcome}, request);
+  if (outcome.appends.empty()) {
+    outcome.answer(token, std::move(response));
+    return outcome;
+  }
+  appends_.also(outcome.appends.back().id, [token, response = std::move(response)](ErrorCode error, Now, Outcome& later) mutable {
+    if (error != ErrorCode::kNone) {
+      response = {};
+      response.error_code = error;
+    }
+    later.answer(token, std::move(response));
+  });
+  return outcome;
+}
+
+// ---- offsets
+
+template <class Request>
+ErrorCode GroupCoordinator::check_committer(const Request& request, const RequestContext& context, bool transactional, Now now,
+                                            Shared& group) {
+  const Committer committer{request.member_id, request.group_instance_id, request.generation_id_or_member_epoch, transactional};
+  group = find(request.group_id);
+  if (group != nullptr) return check_commit(*group, committer);
+  if (const auto other = find_other(request.group_id)) return check_commit(*other, committer, context.api_version);
+  if (committer.generation_id >= 0) return ErrorCode::kGroupIdNotFound;
+  group = create(request.group_id, now);  // a consumer that assigns itself, or an administrator
+  return ErrorCode::kNone;
+}
+
+template <class Decision>
+Append* GroupCoordinator::append_offsets(RequestToken token, Decision decision, const Shared& group, Outcome& outcome) {
+  if (decision.records.empty()) {
+    outcome.answer(token, std::move(decision.response));
+    return nullptr;
+  }
+  auto then = [this, token, group, response = std::move(decision.response)](ErrorCode error, Now, Outcome& later) mutable {
+    if (error != ErrorCode::kNone) {
+      for (auto& topic : response.topics) {
+        for (auto& partition : topic.partitions) partition.error_code = error;
+      }
+      if (group != nullptr && group->is_simple()) forget_if_not_durable(group);
+    }
+    later.answer(token, std::move(response));
+  };
+  return &appends_.add(outcome, std::move(decision.records), std::move(then));
+}
+
+Outcome GroupCoordinator::offset_commit(RequestToken token, const RequestContext& context, const protocol::OffsetCommitRequest& request,
+                                        Now now) {
+  Outcome outcome;
+  Shared group;
+  ErrorCode error = check_committer(request, context, false, now, group);
+  if (error == ErrorCode::kGroupIdNotFound && context.api_version < kFirstCommitVersionWithGroupIdNotFound) {
+    error = ErrorCode::kIllegalGeneration;
+  }
+  if (error != ErrorCode::kNone) {
+    outcome.answer(token, refuse_commit(request, error));
+    return outcome;
+  }
+  // A member that commits is alive.
+  if (group != nullptr && (group->is(ClassicGroupState::kStable) || group->is(ClassicGroupState::kPreparingRebalance))) {
+    if (ClassicMember* member = group->member(request.member_id)) rebalancer_.renew_session({group, now, outcome}, *member);
+  }
+  append_offsets(token, commit_offsets(request, options_, now.wall), group, outcome);
+  return outcome;
+}
+
+Outcome GroupCoordinator::txn_offset_commit(RequestToken token, const RequestContext& context,
+                                            const protocol::TxnOffsetCommitRequest& request, Now now) {
+  Outcome outcome;
+  Shared group;
+  ErrorCode error = request.group_id.empty() ? ErrorCode::kInvalidGroupId : check_committer(request, context, true, now, group);
+  if ((error == ErrorCode::kGroupIdNotFound || error == ErrorCode::kStaleMemberEpoch) &&
+      context.api_version < kFirstTxnCommitVersionWithGroupIdNotFound) {
+    error = ErrorCode::kIllegalGeneration;
+  }
+  if (error != ErrorCode::kNone) {
+    outcome.answer(token, refuse_commit(request, error));
+    return outcome;
+  }
+  Append* append = append_offsets(token, commit_offsets(request, options_, now.wall), group, outcome);
+  if (append != nullptr) append->transaction = {request.transactional_id, request.producer_id, request.producer_epoch};
+  return outcome;
+}
+
+Outcome GroupCoordinator::offset_delete(RequestToken token, const protocol::OffsetDeleteRequest& request, Now) {
+  Outcome outcome;
+  const auto refuse = [&](ErrorCode error) {
+    protocol::OffsetDeleteResponse response;
+    response.error_code = error;
+    outcome.answer(token, std::move(response));
+    return std::move(outcome);
+  };
+  if (request.group_id.empty()) return refuse(ErrorCode::kInvalidGroupId);
+  const Shared group = find(request.group_id);
+  const auto other = group == nullptr ? find_other(request.group_id) : std::nullopt;
+  if (group == nullptr && (!other || other->type == GroupType::kShare)) return refuse(ErrorCode::kGroupIdNotFound);
+  // Nobody knows what a group of another protocol type reads.
+  if (group != nullptr && !group->is(ClassicGroupState::kEmpty) && !group->uses_consumer_protocol()) {
+    return refuse(ErrorCode::kNonEmptyGroup);
+  }
+  const auto is_subscribed = [&](const std::string& topic) {
+    if (group != nullptr) return group->is_subscribed_to(topic);
+    return other->type == GroupType::kStreams ? !other->is_empty() : other->subscribed_topics.contains(topic);
+  };
+  auto decision = delete_offsets(request, state_, is_subscribed);
+  if (decision.records.empty()) {
+    outcome.answer(token, std::move(decision.response));
+    return outcome;
+  }
+  auto then = [token, response = std::move(decision.response)](ErrorCode error, Now, Outcome& later) mutable {
+    if (error != ErrorCode::kNone) {
+      response = {};
+      response.error_code = error;
+    }
+    later.answer(token, std::move(response));
+  };
+  appends_.add(outcome, std::move(decision.records), std::move(then));
+  return outcome;
+}
+
+protocol::OffsetFetchResponse::OffsetFetchResponseGroup GroupCoordinator::offset_fetch(
+    const protocol::OffsetFetchRequest::OffsetFetchRequestGroup& request, const GroupStateReader& view, bool require_stable) const {
+  if (find(request.group_id) != nullptr) return fetch_offsets(request, view, require_stable);
+  const auto other = find_other(request.group_id);
+  if (!other || other->type == GroupType::kShare) return fetch_no_offsets(request);
+  if (request.member_id || request.member_epoch >= 0) {
+    const auto member = other->member_epochs.find(request.member_id.value_or(""));
+    const bool known = member != other->member_epochs.end();
+    if (!known || member->second != request.member_epoch) {
+      protocol::OffsetFetchResponse::OffsetFetchResponseGroup refused;
+      refused.group_id = request.group_id;
+      refused.error_code = known ? ErrorCode::kStaleMemberEpoch : ErrorCode::kUnknownMemberId;
+      return refused;
+    }
+  }
+  return fetch_offsets(request, view, require_stable);
+}
+
+// ---- groups as a whole
+
+ErrorCode GroupCoordinator::check_delete(const std::string& group_id) const {
+  if (const Shared group = find(group_id)) {
+    return group->is(ClassicGroupState::kEmpty) ? ErrorCode::kNone : ErrorCode::kNonEmptyGroup;
+  }
+  const auto other = find_other(group_id);
+  if (!other) return ErrorCode::kGroupIdNotFound;
+  return other->is_empty() ? ErrorCode::kNone : ErrorCode::kNonEmptyGroup;
+}
+
+void GroupCoordinator::end_group(const std::string& group_id, std::vector<CoordinatorRecord>& records, std::vector<Shared>& ended) {
+  if (Shared group = find(group_id)) {
+    records.push_back(group_tombstone(group_id));
+    ended.push_back(std::move(group));
+    groups_.erase(group_id);
+  } else {
+    std::ranges::move(other_group_tombstones(state_, group_id), std::back_inserter(records));
+    others_.erase(group_id);
+  }
+}
+
+// The records that would have ended a group were not stored: it is there again, unless a new one has its name.
+void GroupCoordinator::take_back(const Shared& group) {
+  if (!others_.contains(group->group_id())) groups_.try_emplace(group->group_id(), group);
+}
+
+Outcome GroupCoordinator::delete_groups(RequestToken token, const std::vector<std::string>& group_ids, Now) {
+  Outcome outcome;
+  protocol::DeleteGroupsResponse response;
+  std::vector<CoordinatorRecord> records;
+  std::vector<Shared> ended;
+  std::vector<std::string> ended_others;
+  for (const std::string& id : group_ids) {
+    auto& result = response.results.emplace_back();
+    result.group_id = id;
+    result.error_code = check_delete(id);
+    if (result.error_code != ErrorCode::kNone) continue;
+    std::ranges::move(delete_all_offsets(id, state_), std::back_inserter(records));
+    if (others_.contains(id)) ended_others.push_back(id);
+    end_group(id, records, ended);
+  }
+  if (records.empty()) {
+    outcome.answer(token, std::move(response));
+    return outcome;
+  }
+  auto then = [this, token, response = std::move(response), ended = std::move(ended), ended_others = std::move(ended_others)](
+                  ErrorCode error, Now, Outcome& later) mutable {
+    if (error != ErrorCode::kNone) {
+      for (auto& result : response.results) result.error_code = error;
+      for (const Shared& group : ended) take_back(group);
+      for (const std::string& id : ended_others) {
+        if (find(id) == nullptr) others_.insert(id);
+      }
+    }
+    later.answer(token, std::move(response));
+  };
+  appends_.add(outcome, std::move(records), std::move(then));
+  return outcome;
+}
+
+Outcome GroupCoordinator::expire_offsets(const std::string& group_id, Now now) {
+  Outcome outcome;
+  const Shared group = find(group_id);
+  const auto other = group == nullptr ? find_other(group_id) : std::nullopt;
+  if (group == nullptr && !other) return outcome;
+  const ExpiryRule rule = group != nullptr ? expiry_rule(*group) : expiry_rule(*other);
+  Expired expired = coordinator::expire_offsets(group_id, rule, state_, options_, now.wall);
+  std::vector<Shared> ended;
+  const bool is_empty = group != nullptr ? group->is(ClassicGroupState::kEmpty) : other->is_empty() && other->type != GroupType::kShare;
+  if (expired.nothing_left && is_empty) end_group(group_id, expired.records, ended);
+  if (expired.records.empty()) return outcome;
+  auto then = [this, group_id, ended = std::move(ended), was_other = other.has_value()](ErrorCode error, Now, Outcome&) {
+    if (error == ErrorCode::kNone) return;
+    for (const Shared& gone : ended) take_back(gone);
+    if (was_other && find(group_id) == nullptr) others_.insert(group_id);
+  };
+  appends_.add(outcome, std::move(expired.records), std::move(then)).atomic = false;
+  return outcome;
+}
+
+Outcome GroupCoordinator::topics_deleted(const std::string& group_id, const std::vector<DeletedTopic>& topics, Now) {
+  Outcome outcome;
+  auto records = delete_offsets_of_topics(group_id, state_, topics);
+  if (!records.empty()) appends_.add(outcome, std::move(records), [](ErrorCode, Now, Outcome&) {}).atomic = false;
+  return outcome;
+}
+
+// ---- appends and time
+
+Outcome GroupCoordinator::committed(AppendId append, Now now) {
+  Outcome outcome;
+  appends_.finish(append, ErrorCode::kNone, now, outcome);
+  return outcome;
+}
+
+Outcome GroupCoordinator::append_failed(AppendId append, ErrorCode error, Now now) {
+  Outcome outcome;
+  appends_.finish(append, answer_for_append_error(error), now, outcome);
+  return outcome;
+}
+
+Outcome GroupCoordinator::tick(Now now) {
+  Outcome outcome;
+  while (const auto entry = timers_.pop(now.monotonic)) {
+    if (const Shared group = find(entry->second.group)) rebalancer_.timer_came_up({group, now, outcome}, *entry);
+  }
+  return outcome;
+}
+
+// ---- looking up
+
+GroupCoordinator::Shared GroupCoordinator::find(std::string_view group_id) const {
+  const auto found = groups_.find(group_id);
+  return found == groups_.end() ? nullptr : found->second;
+}
+
+const ClassicGroup* GroupCoordinator::classic_group(std::string_view group_id) const { return find(group_id).get(); }
+
+std::optional<OtherGroup> GroupCoordinator::find_other(const std::string& group_id) const {
+  return others_.contains(group_id) ? other_group(state_, group_id) : std::nullopt;
+}
+
+GroupCoordinator::Shared GroupCoordinator::create(const std::string& group_id, Now now) {
+  return groups_.emplace(group_id, std::make_shared<ClassicGroup>(group_id, now.wall)).first->second;
+}
+
+bool GroupCoordinator::is_durable(const std::string& group_id) const {
+  return state_.classic_group(group_id) || state_.has_offsets(group_id) || state_.has_any_pending(group_id);
+}
+
+void GroupCoordinator::forget_if_not_durable(const Shared& group) {
+  if (find(group->group_id()) == group && !is_durable(group->group_id())) groups_.erase(group->group_id());
+}
+
+std::vector<std::string> GroupCoordinator::group_ids() const {
+  std::vector<std::string> ids(others_.begin(), others_.end());
+  for (const auto& [id, group] : groups_) ids.push_back(id);
+  std::ranges::sort(ids);
+  return ids;
+}
+
+}  // namespace kurier::coordinator

@@ -1,0 +1,107 @@
+// GroupCoordinator: the classic groups and committed offsets of one partition of __consumer_offsets, while this broker leads it.
+//
+// A core: no I/O, no clock; one thread calls it. Requests that may need records or have to wait take a token and are answered in
+// an Outcome, this one or a later one; the others answer at once. The caller replays and appends what an Outcome brings before it calls
+// again, reports the end of each append, and calls tick() at next_deadline(). docs/coordinator.md has the contract in full.
+// The requests have been authorized, and topic ids have been resolved to names.
+#pragma once
+
+#include <map>
+#include <memory>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "coordinator/group/classic_group.h"
+#include "coordinator/group/classic_rebalancer.h"
+#include "coordinator/group/offset_operations.h"
+#include "coordinator/group/options.h"
+#include "coordinator/group/other_groups.h"
+#include "coordinator/group/outcome.h"
+#include "coordinator/group/pending_appends.h"
+#include "coordinator/group/state.h"
+#include "coordinator/group/timers.h"
+#include "protocol/messages/describe_groups_response.h"
+#include "protocol/messages/heartbeat_response.h"
+#include "protocol/messages/list_groups_request.h"
+#include "protocol/messages/list_groups_response.h"
+
+namespace kurier::coordinator {
+
+class GroupCoordinator {
+ public:
+  // `state` is the newest durable state, with what is appended and not committed yet; it outlives this.
+  GroupCoordinator(const GroupOptions& options, const GroupStateReader& state, Random& random);
+  GroupCoordinator(const GroupCoordinator&) = delete;
+  GroupCoordinator& operator=(const GroupCoordinator&) = delete;
+
+  // The state has been loaded: the groups come alive, and every member has a full session timeout.
+  Outcome load(Now now);
+  // This broker leads the partition no longer: whoever waits is answered NOT_COORDINATOR. Nothing else is called afterwards.
+  Outcome resign(Now now);
+
+  Outcome join_group(RequestToken token, const RequestContext& context, protocol::JoinGroupRequest request, Now now);
+  Outcome sync_group(RequestToken token, protocol::SyncGroupRequest request, Now now);
+  [[nodiscard]] protocol::HeartbeatResponse heartbeat(const protocol::HeartbeatRequest& request, Now now);
+  Outcome leave_group(RequestToken token, const RequestContext& context, protocol::LeaveGroupRequest request, Now now);
+
+  Outcome offset_commit(RequestToken token, const RequestContext& context, const protocol::OffsetCommitRequest& request, Now now);
+  // The caller has the append checked against the producer's open transaction.
+  Outcome txn_offset_commit(RequestToken token, const RequestContext& context, const protocol::TxnOffsetCommitRequest& request, Now now);
+  Outcome offset_delete(RequestToken token, const protocol::OffsetDeleteRequest& request, Now now);
+  // `view`: what is committed; with `require_stable` the newest. An error_code in the answer stands for all partitions.
+  [[nodiscard]] protocol::OffsetFetchResponse::OffsetFetchResponseGroup offset_fetch(
+      const protocol::OffsetFetchRequest::OffsetFetchRequestGroup& request, const GroupStateReader& view, bool require_stable) const;
+
+  [[nodiscard]] std::vector<protocol::DescribeGroupsResponse::DescribedGroup> describe_groups(
+      const RequestContext& context, const std::vector<std::string>& group_ids) const;
+  [[nodiscard]] std::vector<protocol::ListGroupsResponse::ListedGroup> list_groups(const protocol::ListGroupsRequest& request) const;
+  // Groups of this partition, each at most once.
+  Outcome delete_groups(RequestToken token, const std::vector<std::string>& group_ids, Now now);
+
+  // Every offsets.retention.check.interval.ms for each of group_ids(): what has expired goes, and an empty group without offsets.
+  Outcome expire_offsets(const std::string& group_id, Now now);
+  // For each of group_ids(), when topics have been deleted.
+  Outcome topics_deleted(const std::string& group_id, const std::vector<DeletedTopic>& topics, Now now);
+  [[nodiscard]] std::vector<std::string> group_ids() const;
+
+  Outcome committed(AppendId append, Now now);
+  // The error as the log has it; the overlay of the state has been dropped.
+  Outcome append_failed(AppendId append, protocol::ErrorCode error, Now now);
+
+  // Sessions, rebalances and delays that are over.
+  Outcome tick(Now now);
+  [[nodiscard]] std::optional<MonotonicTime> next_deadline() const { return timers_.next(); }
+
+  // For metrics and tests; null if there is no such classic group.
+  [[nodiscard]] const ClassicGroup* classic_group(std::string_view group_id) const;
+
+ private:
+  using Shared = std::shared_ptr<ClassicGroup>;
+  [[nodiscard]] Shared find(std::string_view group_id) const;
+  [[nodiscard]] std::optional<OtherGroup> find_other(const std::string& group_id) const;
+  Shared create(const std::string& group_id, Now now);
+  [[nodiscard]] bool is_durable(const std::string& group_id) const;
+  void forget_if_not_durable(const Shared& group);
+  void take_back(const Shared& group);
+
+  void store_new_group(const Shared& group, RequestToken token, std::vector<CoordinatorRecord> records, Outcome& outcome);
+  template <class Request>
+  [[nodiscard]] protocol::ErrorCode check_committer(const Request& request, const RequestContext& context, bool transactional, Now now,
+                                                    Shared& group);
+  template <class Decision>
+  Append* append_offsets(RequestToken token, Decision decision, const Shared& group, Outcome& outcome);
+  [[nodiscard]] protocol::ErrorCode check_delete(const std::string& group_id) const;
+  // The records that end the group; it is gone from memory.
+  void end_group(const std::string& group_id, std::vector<CoordinatorRecord>& records, std::vector<Shared>& ended);
+
+  GroupOptions options_;
+  const GroupStateReader& state_;
+  TimerQueue timers_;
+  PendingAppends appends_;
+  ClassicRebalancer rebalancer_;
+  std::map<std::string, Shared, std::less<>> groups_;
+  std::set<std::string, std::less<>> others_;  // ids of groups of other types
+};
+
+}  // namespace kurier::coordinator

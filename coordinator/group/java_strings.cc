@@ -18,14 +18,14 @@ char32_t next_code_point(std::string_view text, std::size_t* at) {
   for (std::size_t i = 0; i < more; ++i) {
     if (*at == text.size()) return kReplacement;
     const std::uint8_t byte = byte_at(*at);
-    // The second byte decides about overlong forms, surrogates and what lies beyond U+10FFFF.
+    // The second byte decides about overlong forms and what lies beyond U+10FFFF.
     const std::uint8_t low = i > 0 ? 0x80 : first == 0xe0 ? 0xa0 : first == 0xf0 ? 0x90 : 0x80;
-    const std::uint8_t high = i > 0 ? 0xbf : first == 0xed ? 0x9f : first == 0xf4 ? 0x8f : 0xbf;
+    const std::uint8_t high = i == 0 && first == 0xf4 ? 0x8f : 0xbf;
     if (byte < low || byte > high) return kReplacement;
     point = (point << 6) | (byte & 0x3f);
     ++*at;
   }
-  return point;
+  return point >= 0xd800 && point < 0xe000 ? kReplacement : point;  // a surrogate
 }
 
 template <class Unit>

@@ -1,0 +1,244 @@
+// What the scenarios cannot say: group ids that are empty, several groups, other group types, answers by version.
+#include "coordinator/group/group_coordinator.h"
+
+#include <catch2/catch.hpp>
+
+#include "coordinator/group/records.h"
+#include "coordinator/group/response_versions.h"
+#include "protocol/messages/consumer_group_current_member_assignment_value.h"
+#include "protocol/messages/consumer_group_member_metadata_value.h"
+#include "protocol/messages/consumer_group_metadata_value.h"
+#include "tests/unit/coordinator/bench.h"
+
+using namespace kurier;
+using namespace kurier::coordinator;
+using protocol::ErrorCode;
+
+namespace {
+
+const RequestContext kNewest{9, "client", "/127.0.0.1"};
+
+Bytes key(std::int16_t type, const std::string& group, const std::string& member = {}) {
+  protocol::Writer writer;
+  writer.int16(type);
+  writer.string(group);
+  if (!member.empty()) writer.string(member);
+  return writer.take_bytes();
+}
+
+template <class Value>
+Bytes value(const Value& message) {
+  protocol::Writer writer;
+  writer.int16(0);
+  message.encode(writer, 0);
+  return writer.take_bytes();
+}
+
+void put_consumer_group(MemoryGroupState& state, bool with_member) {
+  protocol::ConsumerGroupMetadataValue epoch;
+  epoch.epoch = 3;
+  REQUIRE(replay(state, key(3, "modern"), ByteView(value(epoch)), Offset(0)));
+  if (!with_member) return;
+  protocol::ConsumerGroupMemberMetadataValue member;
+  member.subscribed_topic_names = {"t"};
+  REQUIRE(replay(state, key(5, "modern", "m"), ByteView(value(member)), Offset(1)));
+  protocol::ConsumerGroupCurrentMemberAssignmentValue current;
+  current.member_epoch = 3;
+  REQUIRE(replay(state, key(8, "modern", "m"), ByteView(value(current)), Offset(2)));
+}
+
+protocol::JoinGroupRequest join_of(const std::string& group) {
+  protocol::JoinGroupRequest request;
+  request.group_id = group;
+  request.session_timeout_ms = 10'000;
+  request.rebalance_timeout_ms = 10'000;
+  request.protocol_type = "consumer";
+  request.protocols.push_back({"range", {}, {}});
+  return request;
+}
+
+template <class Message>
+const Message& only(const Outcome& outcome) {
+  REQUIRE(outcome.answers.size() == 1);
+  return std::get<Message>(outcome.answers.front().response);
+}
+
+struct Fixture {
+  explicit Fixture(bool with_member) : random(1), core({}, state, random) {
+    put_consumer_group(state, with_member);
+    static_cast<void>(core.load(now));
+  }
+  MemoryGroupState state;
+  SeededRandom random;
+  Now now{MonotonicTime(std::chrono::hours(1)), Timestamp(1'000)};
+  GroupCoordinator core;
+};
+
+}  // namespace
+
+TEST_CASE("an empty group id is refused where Apache Kafka refuses it") {
+  Bench bench;
+  GroupCoordinator& core = bench.core();
+  CHECK(only<protocol::JoinGroupResponse>(core.join_group(1, kNewest, join_of(""), bench.now())).error_code == ErrorCode::kInvalidGroupId);
+  CHECK(only<protocol::SyncGroupResponse>(core.sync_group(2, {}, bench.now())).error_code == ErrorCode::kInvalidGroupId);
+  CHECK(core.heartbeat({}, bench.now()).error_code == ErrorCode::kInvalidGroupId);
+  CHECK(only<protocol::LeaveGroupResponse>(core.leave_group(3, kNewest, {}, bench.now())).error_code == ErrorCode::kInvalidGroupId);
+  CHECK(only<protocol::OffsetDeleteResponse>(core.offset_delete(4, {}, bench.now())).error_code == ErrorCode::kInvalidGroupId);
+  // A consumer without a group may commit under the empty one.
+  protocol::OffsetCommitRequest commit;
+  commit.generation_id_or_member_epoch = -1;
+  commit.topics.emplace_back().partitions.emplace_back();
+  CHECK(core.offset_commit(5, kNewest, commit, bench.now()).appends.size() == 1);
+}
+
+TEST_CASE("answers fit the version that was asked") {
+  protocol::JoinGroupResponse join;
+  join.protocol_name.reset();
+  adapt(join, 6);
+  CHECK(join.protocol_name == "");
+  adapt(join, 7);
+  CHECK_FALSE(join.protocol_name);
+  protocol::LeaveGroupResponse leave;
+  leave.members.emplace_back().error_code = ErrorCode::kUnknownMemberId;
+  auto old = leave;
+  adapt(leave, 3);
+  CHECK(leave.members.size() == 1);
+  adapt(old, 2);
+  CHECK(old.members.empty());
+  CHECK(old.error_code == ErrorCode::kUnknownMemberId);
+}
+
+TEST_CASE("a consumer group with members is not for classic members") {
+  Fixture f(true);
+  CHECK(only<protocol::JoinGroupResponse>(f.core.join_group(1, kNewest, join_of("modern"), f.now)).error_code ==
+        ErrorCode::kInconsistentGroupProtocol);
+  protocol::HeartbeatRequest heartbeat;
+  heartbeat.group_id = "modern";
+  heartbeat.member_id = "m";
+  CHECK(f.core.heartbeat(heartbeat, f.now).error_code == ErrorCode::kUnknownMemberId);
+  const auto listed = f.core.list_groups({});
+  REQUIRE(listed.size() == 1);
+  CHECK(listed[0].group_state == "Assigning");  // the assignment of epoch 3 has not been made
+  CHECK(listed[0].group_type == "consumer");
+  CHECK(listed[0].protocol_type == "consumer");
+  CHECK(f.core.describe_groups({6, "", ""}, {"modern"})[0].error_message == "Group modern is not a classic group.");
+  CHECK(only<protocol::DeleteGroupsResponse>(f.core.delete_groups(2, {"modern", "none"}, f.now)).results[0].error_code ==
+        ErrorCode::kNonEmptyGroup);
+
+  protocol::OffsetCommitRequest commit;
+  commit.group_id = "modern";
+  commit.member_id = "m";
+  commit.generation_id_or_member_epoch = 3;
+  commit.topics.emplace_back().partitions.emplace_back();
+  CHECK(f.core.offset_commit(3, kNewest, commit, f.now).appends.size() == 1);
+  CHECK(only<protocol::OffsetCommitResponse>(f.core.offset_commit(4, {8, "", ""}, commit, f.now)).topics[0].partitions[0].error_code ==
+        ErrorCode::kUnsupportedVersion);
+  commit.generation_id_or_member_epoch = 2;
+  CHECK(only<protocol::OffsetCommitResponse>(f.core.offset_commit(5, kNewest, commit, f.now)).topics[0].partitions[0].error_code ==
+        ErrorCode::kStaleMemberEpoch);
+  commit.member_id = "other";
+  CHECK(only<protocol::OffsetCommitResponse>(f.core.offset_commit(6, kNewest, commit, f.now)).topics[0].partitions[0].error_code ==
+        ErrorCode::kUnknownMemberId);
+  protocol::OffsetDeleteRequest erase;
+  erase.group_id = "modern";
+  auto& topic = erase.topics.emplace_back();
+  topic.name = "t";
+  topic.partitions.emplace_back();
+  CHECK(only<protocol::OffsetDeleteResponse>(f.core.offset_delete(7, erase, f.now)).topics[0].partitions[0].error_code ==
+        ErrorCode::kGroupSubscribedToTopic);
+}
+
+TEST_CASE("an empty consumer group becomes a classic one when a classic member joins") {
+  Fixture f(false);
+  auto known = join_of("modern");
+  known.member_id = "m";
+  CHECK(only<protocol::JoinGroupResponse>(f.core.join_group(1, kNewest, known, f.now)).error_code == ErrorCode::kUnknownMemberId);
+  const Outcome outcome = f.core.join_group(2, kNewest, join_of("modern"), f.now);
+  REQUIRE(outcome.appends.size() == 1);
+  const auto& records = outcome.appends[0].records;
+  REQUIRE(records.size() == 2);
+  CHECK(records[0] == CoordinatorRecord{key(3, "modern"), std::nullopt});
+  CHECK(std::get<GroupRecord>(*decode_record(records[1].key, ByteView(*records[1].value))).value->generation == 0);
+  CHECK(outcome.answers.empty());  // until the group is stored
+  SECTION("stored") {
+    CHECK(only<protocol::JoinGroupResponse>(f.core.committed(outcome.appends[0].id, f.now)).error_code == ErrorCode::kMemberIdRequired);
+    CHECK(f.core.list_groups({})[0].group_type == "classic");
+  }
+  SECTION("not stored") {
+    const auto failed = f.core.append_failed(outcome.appends[0].id, ErrorCode::kNotLeaderOrFollower, f.now);
+    CHECK(only<protocol::JoinGroupResponse>(failed).error_code == ErrorCode::kNotCoordinator);
+    CHECK(f.core.list_groups({})[0].group_type == "consumer");
+  }
+}
+
+TEST_CASE("an empty consumer group can be deleted, and goes when it has no offsets") {
+  Fixture f(false);
+  SECTION("deleted") {
+    const Outcome outcome = f.core.delete_groups(1, {"modern"}, f.now);
+    REQUIRE(outcome.appends.size() == 1);
+    CHECK(outcome.appends[0].records == std::vector{CoordinatorRecord{key(3, "modern"), std::nullopt}});
+  }
+  SECTION("expired") {
+    const Outcome outcome = f.core.expire_offsets("modern", f.now);
+    REQUIRE(outcome.appends.size() == 1);
+    CHECK_FALSE(outcome.appends[0].atomic);
+    CHECK(outcome.appends[0].records == std::vector{CoordinatorRecord{key(3, "modern"), std::nullopt}});
+  }
+}
+
+TEST_CASE("offsets of a deleted topic go, unless they belong to another topic of that name") {
+  Bench bench;
+  protocol::OffsetCommitRequest commit;
+  commit.group_id = "g";
+  commit.generation_id_or_member_epoch = -1;
+  const TopicId first{1, 1};
+  const TopicId second{2, 2};
+  for (const auto& [name, id] : {std::pair{"t", first}, std::pair{"u", kZeroUuid}, std::pair{"v", second}}) {
+    auto& topic = commit.topics.emplace_back();
+    topic.name = name;
+    topic.topic_id = id;
+    topic.partitions.emplace_back().committed_offset = Offset(4);
+  }
+  bench.take(bench.core().offset_commit(bench.token(), {10, "", ""}, commit, bench.now()));
+  bench.take(bench.core().topics_deleted("g", {{"t", first}, {"u", first}, {"v", first}}, bench.now()));
+  CHECK_FALSE(bench.state().offset("g", "t", 0));
+  CHECK_FALSE(bench.state().offset("g", "u", 0));
+  REQUIRE(bench.state().offset("g", "v", 0));
+  // Asked for by another id, there is none.
+  protocol::OffsetFetchRequest::OffsetFetchRequestGroup fetch;
+  fetch.group_id = "g";
+  auto& topic = fetch.topics->emplace_back();
+  topic.name = "v";
+  topic.partition_indexes = {PartitionIndex(0)};
+  topic.topic_id = second;
+  CHECK(bench.core().offset_fetch(fetch, bench.state(), false).topics[0].partitions[0].committed_offset == Offset(4));
+  fetch.topics->front().topic_id = first;
+  CHECK(bench.core().offset_fetch(fetch, bench.state(), false).topics[0].partitions[0].committed_offset == Offset(-1));
+}
+
+TEST_CASE("a heartbeat does not move the next deadline forward in the queue") {
+  Bench bench;
+  GroupCoordinator& core = bench.core();
+  bench.take(core.join_group(bench.token(), {3, "client", "/h"}, join_of("g"), bench.now()));
+  bench.pass(std::chrono::seconds(3));
+  auto answers = bench.answers();
+  REQUIRE(answers.size() == 1);
+  const auto joined = std::get<protocol::JoinGroupResponse>(answers[0].response);
+  protocol::SyncGroupRequest sync;
+  sync.group_id = "g";
+  sync.member_id = joined.member_id;
+  sync.generation_id = joined.generation_id;
+  bench.take(core.sync_group(bench.token(), sync, bench.now()));
+  protocol::HeartbeatRequest heartbeat;
+  heartbeat.group_id = "g";
+  heartbeat.member_id = joined.member_id;
+  heartbeat.generation_id = joined.generation_id;
+  for (int i = 0; i < 100; ++i) {
+    bench.pass(std::chrono::seconds(5));
+    REQUIRE(core.heartbeat(heartbeat, bench.now()).error_code == ErrorCode::kNone);
+  }
+  bench.pass(std::chrono::milliseconds(9'999));
+  REQUIRE(core.classic_group("g")->members().size() == 1);
+  bench.pass(std::chrono::milliseconds(1));
+  CHECK(core.classic_group("g")->members().empty());
+}

@@ -1,0 +1,321 @@
+#include "tests/unit/coordinator/world.h"
+
+#include <fmt/core.h>
+
+#include <algorithm>
+
+#include "coordinator/group/records.h"
+#include "protocol/messages/consumer_protocol_subscription.h"
+
+namespace kurier::coordinator {
+
+using protocol::ErrorCode;
+
+namespace {
+
+Bytes subscription(const std::string& topic) {
+  protocol::ConsumerProtocolSubscription message;
+  message.topics = {topic};
+  protocol::Writer writer;
+  writer.int16(0);
+  message.encode(writer, 0);
+  return writer.take_bytes();
+}
+
+GroupOptions options_of(std::uint64_t seed) {
+  GroupOptions options;
+  options.initial_rebalance_delay = std::chrono::milliseconds(seed % 3 * 500);
+  options.max_size = seed % 5 == 0 ? 3 : 1000;
+  options.offsets_retention = std::chrono::minutes(30);
+  return options;
+}
+
+// What a leader sends: which assignment it is, and whose part.
+std::string assignment_text(std::int64_t serial, const std::string& member) { return fmt::format("{}:{}", serial, member); }
+std::string serial_of(const std::string& assignment) { return assignment.substr(0, assignment.find(':')); }
+
+}  // namespace
+
+World::World(std::uint64_t seed, Bug bug) : bug_(bug), random_(seed), options_(options_of(seed)), bench_(options_, seed + 1) {
+  for (std::size_t i = 0; i < 7; ++i) {
+    Client client;
+    client.name = fmt::format("c{}", i);
+    client.group = i < 5 ? "g" : "h";
+    if (i % 3 == 0) client.instance = fmt::format("i{}", i);
+    client.protocols = i % 2;
+    clients_.push_back(std::move(client));
+  }
+}
+
+RequestToken World::ask(std::size_t client, std::int64_t value) {
+  const RequestToken token = bench_.token();
+  const Client& who = clients_[client];
+  asked_[token] = {client, who.group, who.generation, who.id, value};
+  return token;
+}
+
+void World::join(std::size_t index) {
+  Client& client = clients_[index];
+  protocol::JoinGroupRequest request;
+  request.group_id = client.group;
+  request.group_instance_id = client.instance;
+  request.protocol_type = "consumer";
+  request.session_timeout_ms = 6'000 + static_cast<std::int32_t>(below(3)) * 4'000;
+  request.rebalance_timeout_ms = 10'000 + static_cast<std::int32_t>(below(3)) * 10'000;
+  const bool changed = one_in(6);
+  if (changed) client.protocols = static_cast<std::size_t>(below(3));
+  const std::string topic = fmt::format("t{}", client.protocols);
+  request.protocols.push_back({client.protocols == 1 ? "sticky" : "range", subscription(topic), {}});
+  request.protocols.push_back({client.protocols == 1 ? "range" : "sticky", subscription(topic), {}});
+  const bool restarts = client.instance && one_in(3);
+  request.member_id = restarts ? "" : client.id;
+
+  // A static member that restarts unchanged while the group is stable does not disturb it.
+  const ClassicGroup* group = bench_.core().classic_group(client.group);
+  const auto* known = group != nullptr && client.instance ? group->static_member(*client.instance) : nullptr;
+  const bool must_stay = restarts && !changed && !holding_ && bench_.pending().empty() && known != nullptr && group->is(ClassicGroupState::kStable) &&
+                         group->members().find(*known)->second.protocols.front().name == request.protocols.front().name &&
+                         group->members().size() < options_.max_size;
+  const std::int32_t before = group == nullptr ? 0 : group->generation_id();
+  const RequestContext context{static_cast<std::int16_t>(one_in(3) ? 3 : 9), client.name, "/127.0.0.1"};
+  const RequestContext from = client.instance ? RequestContext{9, client.name, "/127.0.0.1"} : context;
+  bench_.take(bench_.core().join_group(ask(index), from, request, bench_.now()));
+  ++counts_["join"];
+  if (!must_stay) return;
+  ++counts_["static restart"];
+  group = bench_.core().classic_group(client.group);
+  if (!group->is(ClassicGroupState::kStable) || group->generation_id() != before) fail("a static member's restart made a rebalance");
+}
+
+void World::sync(std::size_t index) {
+  const Client& client = clients_[index];
+  protocol::SyncGroupRequest request;
+  request.group_id = client.group;
+  request.member_id = client.id;
+  request.group_instance_id = client.instance;
+  request.generation_id = client.generation;
+  if (client.leads) {
+    const std::int64_t serial = ++last_value_;
+    for (const std::string& member : client.members) {
+      if (!one_in(10)) request.assignments.push_back({member, to_bytes(assignment_text(serial, member)), {}});
+    }
+  }
+  bench_.take(bench_.core().sync_group(ask(index), request, bench_.now()));
+  ++counts_["sync"];
+}
+
+void World::commit(std::size_t index) {
+  const Client& client = clients_[index];
+  const std::int64_t value = ++last_value_;
+  const auto fill = [&](auto& request) {
+    request.group_id = client.group;
+    const bool anonymous = one_in(5);
+    request.member_id = anonymous ? "" : client.id;
+    request.generation_id_or_member_epoch = anonymous ? -1 : client.generation;
+    if (!anonymous) request.group_instance_id = client.instance;
+    auto& topic = request.topics.emplace_back();
+    topic.name = fmt::format("t{}", below(3));
+    auto& partition = topic.partitions.emplace_back();
+    partition.partition_index = PartitionIndex(static_cast<std::int32_t>(below(2)));
+    partition.committed_offset = Offset(value);
+  };
+  const RequestContext context{9, client.name, "/127.0.0.1"};
+  if (one_in(5)) {
+    protocol::TxnOffsetCommitRequest request;
+    request.transactional_id = "txn";
+    request.producer_id = ProducerId(static_cast<std::int64_t>(1 + below(2)));
+    fill(request);
+    bench_.take(bench_.core().txn_offset_commit(ask(index, value), {5, client.name, "/127.0.0.1"}, request, bench_.now()));
+  } else {
+    protocol::OffsetCommitRequest request;
+    fill(request);
+    bench_.take(bench_.core().offset_commit(ask(index, value), context, request, bench_.now()));
+  }
+  ++counts_["commit"];
+}
+
+void World::log_event() {
+  if (!holding_) {
+    holding_ = one_in(3);
+    return bench_.hold_appends(holding_);
+  }
+  if (bench_.pending().empty() || one_in(4)) {
+    holding_ = false;
+    return bench_.hold_appends(false);
+  }
+  if (!one_in(3)) return bench_.commit_next();
+  const AppendId append = bench_.pending().front();
+  for (const LogEntry& entry : bench_.log()) {
+    if (entry.append != append || entry.marker) continue;
+    const auto decoded = decode_record(entry.record.key, std::nullopt);
+    if (const auto* group = std::get_if<GroupRecord>(&*decoded)) unsure_.insert(group->group);
+  }
+  bench_.fail_next(ErrorCode::kNotEnoughReplicas);
+  ++counts_["failed append"];
+}
+
+std::string World::step() {
+  const std::size_t client = static_cast<std::size_t>(below(clients_.size()));
+  Client& who = clients_[client];
+  if (bug_ == Bug::kLosesRecords && one_in(40)) bench_.lose_next_record();
+  switch (below(20)) {
+    case 0: case 1: case 2: case 3: case 4: join(client); break;
+    case 5: case 6: case 7: case 8: sync(client); break;
+    case 9: case 10: {
+      protocol::HeartbeatRequest request;
+      request.group_id = who.group;
+      request.member_id = who.id;
+      request.group_instance_id = who.instance;
+      request.generation_id = who.generation;
+      const auto* group = bench_.core().classic_group(who.group);
+      const std::int32_t generation = group == nullptr ? -1 : group->generation_id();
+      if (bench_.core().heartbeat(request, bench_.now()).error_code == ErrorCode::kNone && generation != who.generation) {
+        fail("a heartbeat of another generation was accepted");
+      }
+      break;
+    }
+    case 11: case 12: case 13: commit(client); break;
+    case 14: {
+      if (!one_in(3)) break;
+      protocol::LeaveGroupRequest request;
+      request.group_id = who.group;
+      auto& member = request.members.emplace_back();
+      member.member_id = who.instance && one_in(2) ? "" : who.id;
+      member.group_instance_id = who.instance;
+      bench_.take(bench_.core().leave_group(ask(client), {5, who.name, "/127.0.0.1"}, request, bench_.now()));
+      ++counts_["leave"];
+      break;
+    }
+    case 15: case 16: bench_.pass(std::chrono::milliseconds(below(3'000))); break;
+    case 17: log_event(); break;
+    case 18:
+      if (one_in(10)) bench_.pass(std::chrono::minutes(below(40)));
+      if (one_in(3)) bench_.end_transaction(ProducerId(static_cast<std::int64_t>(1 + below(2))), one_in(2));
+      if (one_in(5)) bench_.expire_offsets();
+      break;
+    case 19:
+      if (one_in(8)) {
+        bench_.restart();
+        unsure_.clear();
+        ++counts_["restart"];
+      } else if (one_in(8)) {
+        bench_.take(bench_.core().delete_groups(ask(client), {who.group}, bench_.now()));
+      }
+      break;
+  }
+  look("step");
+  return violation_;
+}
+
+std::string World::finish() {
+  bench_.resign();
+  look("resigned");
+  if (!asked_.empty()) fail(fmt::format("{} requests were never answered", asked_.size()));
+  return violation_;
+}
+
+void World::look(const std::string& why) {
+  for (Answer& answer : bench_.answers()) {
+    if (!asked_.contains(answer.token)) return fail("a request was answered twice");
+    if (auto* sync = std::get_if<protocol::SyncGroupResponse>(&answer.response);
+        sync != nullptr && bug_ == Bug::kMixesAssignments && one_in(20) && !sync->assignment.empty()) {
+      sync->assignment = to_bytes(assignment_text(-1, "nobody"));
+    }
+    std::visit([&](const auto& response) { hear(answer.token, response); }, answer.response);
+    asked_.erase(answer.token);
+  }
+  if (why == "step") check_state();
+}
+
+void World::hear(RequestToken token, const protocol::JoinGroupResponse& response) {
+  Client& client = clients_[asked_[token].client];
+  if (response.error_code == ErrorCode::kMemberIdRequired) client.id = response.member_id;
+  if (response.error_code == ErrorCode::kUnknownMemberId || response.error_code == ErrorCode::kFencedInstanceId) client.id.clear();
+  if (response.error_code != ErrorCode::kNone) return;
+  client.id = response.member_id;
+  client.generation = response.generation_id;
+  client.leads = response.leader == response.member_id && !response.skip_assignment;
+  client.members.clear();
+  for (const auto& member : response.members) client.members.push_back(member.member_id);
+  ++counts_["joined"];
+}
+
+void World::hear(RequestToken token, const protocol::SyncGroupResponse& response) {
+  const Asked& asked = asked_[token];
+  if (response.error_code == ErrorCode::kUnknownMemberId) clients_[asked.client].id.clear();
+  if (response.error_code != ErrorCode::kNone) return;
+  ++counts_["assigned"];
+  const std::string assignment(as_text(response.assignment));
+  const std::string member = fmt::format("{} {} {}", asked.group, asked.generation, asked.member_id);
+  const auto [own, first] = assignment_of_member_.try_emplace(member, assignment);
+  if (!first && own->second != assignment) {
+    fail(fmt::format("{} was assigned '{}' and '{}' in one generation", member, own->second, assignment));
+  }
+  if (assignment.empty()) return;
+  const std::string serial = serial_of(assignment);
+  const auto [shared, fresh] = assignment_of_generation_.try_emplace({asked.group, asked.generation}, serial);
+  if (!fresh && shared->second != serial) {
+    fail(fmt::format("generation {} of {} has the assignments {} and {}", asked.generation, asked.group, shared->second, serial));
+  }
+}
+
+void World::hear(RequestToken token, const protocol::OffsetCommitResponse& response) {
+  if (response.topics.front().partitions.front().error_code == ErrorCode::kNone) kept_.insert(asked_[token].value);
+  if (bug_ == Bug::kForgetsAfterAnswer && one_in(20)) bench_.forget_last_entry();
+}
+void World::hear(RequestToken token, const protocol::TxnOffsetCommitResponse& response) {
+  if (response.topics.front().partitions.front().error_code == ErrorCode::kNone) kept_.insert(asked_[token].value);
+}
+
+void World::check_state() {
+  const MemoryGroupState replayed = bench_.replayed();
+  if (!(replayed == bench_.state())) fail("the log replayed from empty is not the durable state");
+
+  // What was answered is in the log; a deleted group begins anew.
+  std::set<std::int64_t> logged;
+  std::set<std::string> deleted;
+  for (const LogEntry& entry : bench_.log()) {
+    if (entry.marker) continue;
+    const auto decoded = decode_record(entry.record.key, entry.record.value ? std::optional<ByteView>(*entry.record.value) : std::nullopt);
+    if (const auto* offset = std::get_if<OffsetRecord>(&*decoded); offset != nullptr && offset->offset) {
+      logged.insert(offset->offset->offset.value());
+    }
+  }
+  for (const std::int64_t value : kept_) {
+    if (!logged.contains(value)) fail(fmt::format("commit {} was answered and is lost", value));
+  }
+  for (const char* id : {"g", "h"}) {
+    if (bench_.core().classic_group(id) != nullptr) continue;
+    std::erase_if(assignment_of_generation_, [&](const auto& entry) { return entry.first.first == id; });
+    std::erase_if(assignment_of_member_, [&](const auto& entry) { return entry.first.starts_with(std::string(id) + " "); });
+  }
+
+  if (!bench_.pending().empty()) return;
+  SeededRandom unused(1);
+  GroupCoordinator shadow(options_, replayed, unused);
+  static_cast<void>(shadow.load(bench_.now()));
+  for (const char* id : {"g", "h"}) check_group_against_log(id, shadow);
+}
+
+// A group at rest is what a coordinator that loads would see.
+void World::check_group_against_log(const std::string& id, const GroupCoordinator& shadow) {
+  const ClassicGroup* live = bench_.core().classic_group(id);
+  if (live == nullptr) return;
+  if (live->leader_id() && !live->has_member(*live->leader_id())) fail("the leader is no member");
+  const bool at_rest = live->is(ClassicGroupState::kStable) || live->is(ClassicGroupState::kEmpty);
+  if (live->is(ClassicGroupState::kStable)) unsure_.erase(id);
+  if (!at_rest || unsure_.contains(id)) return;
+  ++counts_["compared with the log"];
+  const ClassicGroup* loaded = shadow.classic_group(id);
+  if (loaded == nullptr) {
+    if (live->protocol_type()) fail(id + " is not in the log");
+    return;
+  }
+  auto expected = live->record(live->assignments());
+  auto actual = loaded->record(loaded->assignments());
+  // A group of size beyond the maximum rebalances on load; the record of an assignment is written before the group is stable.
+  actual.current_state_timestamp = expected.current_state_timestamp;
+  if (expected != actual) fail(fmt::format("{} is {} but the log says {}", id, to_string(expected), to_string(actual)));
+}
+
+}  // namespace kurier::coordinator

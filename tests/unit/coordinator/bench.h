@@ -46,6 +46,7 @@ class Bench {
   void expire_offsets();
   void resign();   // the core is gone
   void restart();  // resigns, loads what the log has; appends that waited are lost
+  void set_options(GroupOptions options) { options_ = options; }  // of the next coordinator
   // The state that the log describes.
   [[nodiscard]] MemoryGroupState replayed() const;
 

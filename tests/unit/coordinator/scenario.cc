@@ -149,6 +149,11 @@ class Player {
       bench_->resign();
       resigned_ = true;
     } else {
+      if (peek() == "with") {
+        next();
+        setting();
+        bench_->set_options(options_);
+      }
       bench_->restart();
       logged_ = bench_->log().size();
       state_.clear();

@@ -154,29 +154,42 @@ void World::log_event() {
   ++counts_["failed append"];
 }
 
-std::string World::step() {
-  const std::size_t client = static_cast<std::size_t>(below(clients_.size()));
+void World::heartbeat(std::size_t index) {
+  Client& client = clients_[index];
+  protocol::HeartbeatRequest request;
+  request.group_id = client.group;
+  request.member_id = client.id;
+  request.group_instance_id = client.instance;
+  request.generation_id = client.generation;
+  const auto* group = bench_.core().classic_group(client.group);
+  const std::int32_t generation = group == nullptr ? -1 : group->generation_id();
+  const ErrorCode error = bench_.core().heartbeat(request, bench_.now()).error_code;
+  ++counts_["heartbeat"];
+  if (error == ErrorCode::kNone && generation != client.generation) fail("a heartbeat of another generation was accepted");
+  if (error != ErrorCode::kNone) client.wish = Client::Wish::kJoin;
+}
+
+void World::do_what_is_due(std::size_t index) {
+  switch (clients_[index].wish) {
+    case Client::Wish::kJoin:
+      clients_[index].wish = Client::Wish::kWait;
+      return join(index);
+    case Client::Wish::kWait: return bench_.pass(std::chrono::milliseconds(below(1'000)));
+    case Client::Wish::kSync:
+      clients_[index].wish = Client::Wish::kWait;
+      return sync(index);
+    case Client::Wish::kWork: return one_in(2) ? commit(index) : heartbeat(index);
+  }
+}
+
+void World::anything(std::size_t client) {
   Client& who = clients_[client];
-  if (bug_ == Bug::kLosesRecords && one_in(40)) bench_.lose_next_record();
-  switch (below(20)) {
-    case 0: case 1: case 2: case 3: case 4: join(client); break;
-    case 5: case 6: case 7: case 8: sync(client); break;
-    case 9: case 10: {
-      protocol::HeartbeatRequest request;
-      request.group_id = who.group;
-      request.member_id = who.id;
-      request.group_instance_id = who.instance;
-      request.generation_id = who.generation;
-      const auto* group = bench_.core().classic_group(who.group);
-      const std::int32_t generation = group == nullptr ? -1 : group->generation_id();
-      if (bench_.core().heartbeat(request, bench_.now()).error_code == ErrorCode::kNone && generation != who.generation) {
-        fail("a heartbeat of another generation was accepted");
-      }
-      break;
-    }
-    case 11: case 12: case 13: commit(client); break;
-    case 14: {
-      if (!one_in(3)) break;
+  switch (below(16)) {
+    case 0: case 1: join(client); break;
+    case 2: sync(client); break;
+    case 3: heartbeat(client); break;
+    case 4: case 5: commit(client); break;
+    case 6: {
       protocol::LeaveGroupRequest request;
       request.group_id = who.group;
       auto& member = request.members.emplace_back();
@@ -186,22 +199,30 @@ std::string World::step() {
       ++counts_["leave"];
       break;
     }
-    case 15: case 16: bench_.pass(std::chrono::milliseconds(below(3'000))); break;
-    case 17: log_event(); break;
-    case 18:
+    case 7: bench_.pass(std::chrono::milliseconds(below(8'000))); break;
+    case 8: case 9: case 10: log_event(); break;
+    case 11: bench_.end_transaction(ProducerId(static_cast<std::int64_t>(1 + below(2))), one_in(2)); break;
+    case 12:
       if (one_in(10)) bench_.pass(std::chrono::minutes(below(40)));
-      if (one_in(3)) bench_.end_transaction(ProducerId(static_cast<std::int64_t>(1 + below(2))), one_in(2));
-      if (one_in(5)) bench_.expire_offsets();
+      bench_.expire_offsets();
       break;
-    case 19:
-      if (one_in(8)) {
-        bench_.restart();
-        unsure_.clear();
-        ++counts_["restart"];
-      } else if (one_in(8)) {
-        bench_.take(bench_.core().delete_groups(ask(client), {who.group}, bench_.now()));
-      }
-      break;
+    case 13: bench_.take(bench_.core().delete_groups(ask(client), {who.group}, bench_.now())); break;
+    default:
+      if (!one_in(4)) break;
+      bench_.restart();
+      unsure_.clear();
+      ++counts_["restart"];
+      for (Client& each : clients_) each.wish = Client::Wish::kWork;
+  }
+}
+
+std::string World::step() {
+  const std::size_t client = static_cast<std::size_t>(below(clients_.size()));
+  if (bug_ == Bug::kLosesRecords && one_in(40)) bench_.lose_next_record();
+  if (one_in(8)) {
+    anything(client);
+  } else {
+    do_what_is_due(client);
   }
   look("step");
   return violation_;
@@ -231,6 +252,7 @@ void World::hear(RequestToken token, const protocol::JoinGroupResponse& response
   Client& client = clients_[asked_[token].client];
   if (response.error_code == ErrorCode::kMemberIdRequired) client.id = response.member_id;
   if (response.error_code == ErrorCode::kUnknownMemberId || response.error_code == ErrorCode::kFencedInstanceId) client.id.clear();
+  client.wish = response.error_code == ErrorCode::kNone ? Client::Wish::kSync : Client::Wish::kJoin;
   if (response.error_code != ErrorCode::kNone) return;
   client.id = response.member_id;
   client.generation = response.generation_id;
@@ -242,7 +264,9 @@ void World::hear(RequestToken token, const protocol::JoinGroupResponse& response
 
 void World::hear(RequestToken token, const protocol::SyncGroupResponse& response) {
   const Asked& asked = asked_[token];
-  if (response.error_code == ErrorCode::kUnknownMemberId) clients_[asked.client].id.clear();
+  Client& client = clients_[asked.client];
+  client.wish = response.error_code == ErrorCode::kNone ? Client::Wish::kWork : Client::Wish::kJoin;
+  if (response.error_code == ErrorCode::kUnknownMemberId) client.id.clear();
   if (response.error_code != ErrorCode::kNone) return;
   ++counts_["assigned"];
   const std::string assignment(as_text(response.assignment));
@@ -260,7 +284,12 @@ void World::hear(RequestToken token, const protocol::SyncGroupResponse& response
 }
 
 void World::hear(RequestToken token, const protocol::OffsetCommitResponse& response) {
-  if (response.topics.front().partitions.front().error_code == ErrorCode::kNone) kept_.insert(asked_[token].value);
+  if (response.topics.front().partitions.front().error_code == ErrorCode::kNone) {
+    kept_.insert(asked_[token].value);
+    ++counts_["committed"];
+  } else {
+    clients_[asked_[token].client].wish = Client::Wish::kJoin;
+  }
   if (bug_ == Bug::kForgetsAfterAnswer && one_in(20)) bench_.forget_last_entry();
 }
 void World::hear(RequestToken token, const protocol::TxnOffsetCommitResponse& response) {

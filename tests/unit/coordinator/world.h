@@ -34,6 +34,7 @@ class World {
     bool leads = false;
     std::vector<std::string> members;  // to assign to
     std::size_t protocols = 0;
+    enum class Wish { kJoin, kWait, kSync, kWork } wish = Wish::kJoin;  // what a good client does next
   };
   struct Asked {
     std::size_t client = 0;
@@ -49,6 +50,9 @@ class World {
   void join(std::size_t client);
   void sync(std::size_t client);
   void commit(std::size_t client);
+  void heartbeat(std::size_t client);
+  void do_what_is_due(std::size_t client);
+  void anything(std::size_t client);
   void log_event();
   void look(const std::string& why);
   void hear(RequestToken token, const protocol::JoinGroupResponse& response);

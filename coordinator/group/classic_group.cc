@@ -75,7 +75,8 @@ ClassicGroup::ClassicGroup(std::string group_id, const GroupMetadataValue& recor
     member.client_id = stored.client_id;
     member.client_host = stored.client_host;
     member.session_timeout = Milliseconds(stored.session_timeout);
-    member.rebalance_timeout = Milliseconds(stored.rebalance_timeout == -1 ? stored.session_timeout : stored.rebalance_timeout);
+    member.rebalance_timeout =
+        Milliseconds(stored.rebalance_timeout == -1 ? stored.session_timeout : stored.rebalance_timeout);
     member.protocols.push_back({record.protocol.value_or(""), stored.subscription, {}});
     member.assignment = stored.assignment;
     if (!has_member(member.member_id)) add(std::move(member), record.protocol_type);
@@ -84,7 +85,8 @@ ClassicGroup::ClassicGroup(std::string group_id, const GroupMetadataValue& recor
     state_ = ClassicGroupState::kStable;
     if (!protocol_name_) protocol_name_ = "";
   }
-  if (leader_id_ && !has_member(*leader_id_)) leader_id_ = members_.empty() ? std::nullopt : std::optional(members_.begin()->first);
+  if (leader_id_ && !has_member(*leader_id_))
+    leader_id_ = members_.empty() ? std::nullopt : std::optional(members_.begin()->first);
   subscribed_topics_ = compute_subscribed_topics();
 }
 

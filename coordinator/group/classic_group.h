@@ -1,9 +1,9 @@
-// ClassicGroup: one group of the classic protocol while its coordinator leads: members, votes, state, and who waits for an
-// answer. It knows what is consistent in itself; when what happens is decided by ClassicRebalancer. Not durable: a coordinator that
-// loads makes it from the last group record. One thread.
+// ClassicGroup: one group of the classic protocol while its coordinator leads: members, votes, state, and who waits for
+// an answer. It knows what is consistent in itself; when what happens is decided by ClassicRebalancer. Not durable: a
+// coordinator that loads makes it from the last group record. One thread.
 //
-// Always: awaiting_join() counts the members that wait for a JoinGroup answer; votes_ counts each protocol of each member; the leader,
-// if there is one, is a member; an empty group (Empty) has no members.
+// Always: awaiting_join() counts the members that wait for a JoinGroup answer; votes_ counts each protocol of each
+// member; the leader, if there is one, is a member; an empty group (Empty) has no members.
 #pragma once
 
 #include <chrono>
@@ -75,7 +75,8 @@ class ClassicGroup {
   [[nodiscard]] bool is_leader(std::string_view member_id) const { return leader_id_ && *leader_id_ == member_id; }
   [[nodiscard]] const std::string* static_member(std::string_view group_instance_id) const;
   // FENCED_INSTANCE_ID, UNKNOWN_MEMBER_ID, or none.
-  [[nodiscard]] protocol::ErrorCode check_member(std::string_view member_id, const std::optional<std::string>& instance_id) const;
+  [[nodiscard]] protocol::ErrorCode check_member(std::string_view member_id,
+                                                 const std::optional<std::string>& instance_id) const;
 
   // The group can work with a member that has these.
   [[nodiscard]] bool supports(std::string_view protocol_type, const std::vector<GroupProtocol>& protocols) const;
@@ -114,7 +115,9 @@ class ClassicGroup {
   [[nodiscard]] bool is_subscribed_to(const std::string& topic) const;
   [[nodiscard]] bool uses_consumer_protocol() const { return protocol_type_ == "consumer"; }
   // Known by its offsets only.
-  [[nodiscard]] bool is_simple() const { return !protocol_type_ && is(ClassicGroupState::kEmpty) && pending_joins_.empty(); }
+  [[nodiscard]] bool is_simple() const {
+    return !protocol_type_ && is(ClassicGroupState::kEmpty) && pending_joins_.empty();
+  }
 
   // The record of the group as it is, with these assignments (missing ones are empty).
   [[nodiscard]] protocol::GroupMetadataValue record(const std::map<std::string, Bytes>& assignments) const;

@@ -1,10 +1,9 @@
-// ClassicRebalancer: the rules of the classic group protocol. What does a request or a timeout do to one group, who is answered,
-// which record is written?
+// ClassicRebalancer: the rules of the classic group protocol. What does a request or a timeout do to one group, who is
+// answered, which record is written?
 //
 // Called by GroupCoordinator, one thread. A JoinGroup that is not answered waits in its member until the join phase is
-// complete; a SyncGroup until the leader's assignment is committed. Everything is Apache Kafka 4.4's behaviour, except: a request that a
-// newer one of the same member replaces is answered REBALANCE_IN_PROGRESS (Kafka never answers it), and a member that is removed
-// while it waits for its assignment is answered UNKNOWN_MEMBER_ID (likewise).
+// complete; a SyncGroup until the leader's assignment is committed. The rules are Apache Kafka 4.4's; docs/coordinator.md
+// lists where they are not. classic_join.cc has JoinGroup, classic_rebalancer.cc what follows.
 #pragma once
 
 #include <memory>
@@ -56,7 +55,8 @@ class ClassicRebalancer {
   [[nodiscard]] bool accepts(ClassicGroup& group, const std::string& member_id) const;
   void join_new_member(Step step, RequestToken token, const RequestContext& context, JoinRequest& request);
   void join_known_member(Step step, RequestToken token, const RequestContext& context, JoinRequest& request);
-  void add_member(Step step, RequestToken token, const RequestContext& context, JoinRequest& request, std::string member_id);
+  void add_member(Step step, RequestToken token, const RequestContext& context, JoinRequest& request,
+                  std::string member_id);
   void update_member(Step step, RequestToken token, JoinRequest& request, ClassicMember& member, std::string reason);
   void replace_static_member(Step step, RequestToken token, const RequestContext& context, JoinRequest& request,
                              std::string old_member_id, std::string new_member_id);
@@ -76,8 +76,9 @@ class ClassicRebalancer {
   void give_assignments(Step step, protocol::ErrorCode error);
   void answer_join(Step step, ClassicMember& member, protocol::ErrorCode error, std::string member_id);
   void answer_sync(Step step, ClassicMember& member, protocol::ErrorCode error);
-  [[nodiscard]] static protocol::JoinGroupResponse current_generation(const ClassicGroup& group, const std::string& member_id,
-                                                                      bool with_members);
+  [[nodiscard]] static protocol::JoinGroupResponse join_error(protocol::ErrorCode error, std::string member_id);
+  [[nodiscard]] static protocol::JoinGroupResponse current_generation(const ClassicGroup& group,
+                                                                      const std::string& member_id, bool with_members);
 
   void arm_session(Step step, ClassicMember& member, Milliseconds timeout);
   void arm_join(Step step, Milliseconds delay);

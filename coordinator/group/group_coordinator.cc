@@ -66,7 +66,8 @@ Outcome GroupCoordinator::resign(Now now) {
 
 // ---- members
 
-Outcome GroupCoordinator::join_group(RequestToken token, const RequestContext& context, protocol::JoinGroupRequest request, Now now) {
+Outcome GroupCoordinator::join_group(RequestToken token, const RequestContext& context,
+                                     protocol::JoinGroupRequest request, Now now) {
   Outcome outcome;
   const auto refuse = [&](ErrorCode error, std::string member_id) {
     outcome.answer(token, join_refused(error, std::move(member_id)));
@@ -77,7 +78,8 @@ Outcome GroupCoordinator::join_group(RequestToken token, const RequestContext& c
   if (session_timeout < options_.min_session_timeout || session_timeout > options_.max_session_timeout) {
     return refuse(ErrorCode::kInvalidSessionTimeout, request.member_id);
   }
-  if (context.api_version == 0) request.rebalance_timeout_ms = request.session_timeout_ms;  // version 0 knows one timeout
+  if (context.api_version == 0)
+    request.rebalance_timeout_ms = request.session_timeout_ms;  // version 0 knows one timeout
 
   if (const Shared group = find(request.group_id)) {
     rebalancer_.join({group, now, outcome}, token, context, std::move(request));
@@ -85,7 +87,8 @@ Outcome GroupCoordinator::join_group(RequestToken token, const RequestContext& c
   }
   std::vector<CoordinatorRecord> records;
   const auto other = find_other(request.group_id);
-  if (other && !(other->is_empty() && other->type != GroupType::kShare)) return refuse(ErrorCode::kInconsistentGroupProtocol, "");
+  if (other && !(other->is_empty() && other->type != GroupType::kShare))
+    return refuse(ErrorCode::kInconsistentGroupProtocol, "");
   if (!request.member_id.empty()) return refuse(ErrorCode::kUnknownMemberId, request.member_id);
   if (other) {  // an empty group of another type that keeps its offsets becomes a classic one
     records = other_group_tombstones(state_, request.group_id);
@@ -98,14 +101,16 @@ Outcome GroupCoordinator::join_group(RequestToken token, const RequestContext& c
 }
 
 // A group exists once there is a record of it; its first answers wait for that.
-void GroupCoordinator::store_new_group(const Shared& group, RequestToken token, std::vector<CoordinatorRecord> records, Outcome& outcome) {
+void GroupCoordinator::store_new_group(const Shared& group, RequestToken token, std::vector<CoordinatorRecord> records,
+                                       Outcome& outcome) {
   protocol::GroupMetadataValue empty;
   empty.protocol.reset();
   empty.leader.reset();
   empty.current_state_timestamp = group->state_since().value_or(Timestamp(-1));
   const bool was_other = !records.empty();
   records.push_back(group_record(group->group_id(), empty));
-  auto then = [this, group, token, was_other, held = std::exchange(outcome.answers, {})](ErrorCode error, Now now, Outcome& later) mutable {
+  auto then = [this, group, token, was_other, held = std::exchange(outcome.answers, {})](ErrorCode error, Now now,
+                                                                                         Outcome& later) mutable {
     if (error == ErrorCode::kNone) {
       std::ranges::move(held, std::back_inserter(later.answers));
       return;
@@ -117,7 +122,8 @@ void GroupCoordinator::store_new_group(const Shared& group, RequestToken token, 
     }
     forget_if_not_durable(group);
     if (was_other && find(group->group_id()) == nullptr) others_.insert(group->group_id());
-    if (find(group->group_id()) != group && !group->is(ClassicGroupState::kDead)) rebalancer_.unload({group, now, later}, error);
+    if (find(group->group_id()) != group && !group->is(ClassicGroupState::kDead))
+      rebalancer_.unload({group, now, later}, error);
   };
   appends_.add(outcome, std::move(records), std::move(then));
 }
@@ -146,7 +152,8 @@ protocol::HeartbeatResponse GroupCoordinator::heartbeat(const protocol::Heartbea
   return response;
 }
 
-Outcome GroupCoordinator::leave_group(RequestToken token, const RequestContext& context, protocol::LeaveGroupRequest request, Now now) {
+Outcome GroupCoordinator::leave_group(RequestToken token, const RequestContext& context,
+                                      protocol::LeaveGroupRequest request, Now now) {
   Outcome outcome;
   if (request.group_id.empty()) {
     protocol::LeaveGroupResponse response;
@@ -167,22 +174,24 @@ Outcome GroupCoordinator::leave_group(RequestToken token, const RequestContext& 
     outcome.answer(token, std::move(response));
     return outcome;
   }
-  appends_.also(outcome.appends.back().id, [token, response = std::move(response)](ErrorCode error, Now, Outcome& later) mutable {
-    if (error != ErrorCode::kNone) {
-      response = {};
-      response.error_code = error;
-    }
-    later.answer(token, std::move(response));
-  });
+  appends_.also(outcome.appends.back().id,
+                [token, response = std::move(response)](ErrorCode error, Now, Outcome& later) mutable {
+                  if (error != ErrorCode::kNone) {
+                    response = {};
+                    response.error_code = error;
+                  }
+                  later.answer(token, std::move(response));
+                });
   return outcome;
 }
 
 // ---- offsets
 
 template <class Request>
-ErrorCode GroupCoordinator::check_committer(const Request& request, const RequestContext& context, bool transactional, Now now,
-                                            Shared& group) {
-  const Committer committer{request.member_id, request.group_instance_id, request.generation_id_or_member_epoch, transactional};
+ErrorCode GroupCoordinator::check_committer(const Request& request, const RequestContext& context, bool transactional,
+                                            Now now, Shared& group) {
+  const Committer committer{request.member_id, request.group_instance_id, request.generation_id_or_member_epoch,
+                            transactional};
   group = find(request.group_id);
   if (group != nullptr) return check_commit(*group, committer);
   if (const auto other = find_other(request.group_id)) return check_commit(*other, committer, context.api_version);
@@ -197,7 +206,8 @@ Append* GroupCoordinator::append_offsets(RequestToken token, Decision decision, 
     outcome.answer(token, std::move(decision.response));
     return nullptr;
   }
-  auto then = [this, token, group, response = std::move(decision.response)](ErrorCode error, Now, Outcome& later) mutable {
+  auto then = [this, token, group, response = std::move(decision.response)](ErrorCode error, Now,
+                                                                            Outcome& later) mutable {
     if (error != ErrorCode::kNone) {
       for (auto& topic : response.topics) {
         for (auto& partition : topic.partitions) partition.error_code = error;
@@ -209,8 +219,8 @@ Append* GroupCoordinator::append_offsets(RequestToken token, Decision decision, 
   return &appends_.add(outcome, std::move(decision.records), std::move(then));
 }
 
-Outcome GroupCoordinator::offset_commit(RequestToken token, const RequestContext& context, const protocol::OffsetCommitRequest& request,
-                                        Now now) {
+Outcome GroupCoordinator::offset_commit(RequestToken token, const RequestContext& context,
+                                        const protocol::OffsetCommitRequest& request, Now now) {
   Outcome outcome;
   Shared group;
   ErrorCode error = check_committer(request, context, false, now, group);
@@ -222,8 +232,10 @@ Outcome GroupCoordinator::offset_commit(RequestToken token, const RequestContext
     return outcome;
   }
   // A member that commits is alive.
-  if (group != nullptr && (group->is(ClassicGroupState::kStable) || group->is(ClassicGroupState::kPreparingRebalance))) {
-    if (ClassicMember* member = group->member(request.member_id)) rebalancer_.renew_session({group, now, outcome}, *member);
+  if (group != nullptr &&
+      (group->is(ClassicGroupState::kStable) || group->is(ClassicGroupState::kPreparingRebalance))) {
+    if (ClassicMember* member = group->member(request.member_id))
+      rebalancer_.renew_session({group, now, outcome}, *member);
   }
   append_offsets(token, commit_offsets(request, options_, now.wall), group, outcome);
   return outcome;
@@ -233,7 +245,8 @@ Outcome GroupCoordinator::txn_offset_commit(RequestToken token, const RequestCon
                                             const protocol::TxnOffsetCommitRequest& request, Now now) {
   Outcome outcome;
   Shared group;
-  ErrorCode error = request.group_id.empty() ? ErrorCode::kInvalidGroupId : check_committer(request, context, true, now, group);
+  ErrorCode error =
+      request.group_id.empty() ? ErrorCode::kInvalidGroupId : check_committer(request, context, true, now, group);
   if ((error == ErrorCode::kGroupIdNotFound || error == ErrorCode::kStaleMemberEpoch) &&
       context.api_version < kFirstTxnCommitVersionWithGroupIdNotFound) {
     error = ErrorCode::kIllegalGeneration;
@@ -284,7 +297,8 @@ Outcome GroupCoordinator::offset_delete(RequestToken token, const protocol::Offs
 }
 
 protocol::OffsetFetchResponse::OffsetFetchResponseGroup GroupCoordinator::offset_fetch(
-    const protocol::OffsetFetchRequest::OffsetFetchRequestGroup& request, const GroupStateReader& view, bool require_stable) const {
+    const protocol::OffsetFetchRequest::OffsetFetchRequestGroup& request, const GroupStateReader& view,
+    bool require_stable) const {
   if (find(request.group_id) != nullptr) return fetch_offsets(request, view, require_stable);
   const auto other = find_other(request.group_id);
   if (!other || other->type == GroupType::kShare) return fetch_no_offsets(request);
@@ -312,7 +326,8 @@ ErrorCode GroupCoordinator::check_delete(const std::string& group_id) const {
   return other->is_empty() ? ErrorCode::kNone : ErrorCode::kNonEmptyGroup;
 }
 
-void GroupCoordinator::end_group(const std::string& group_id, std::vector<CoordinatorRecord>& records, std::vector<Shared>& ended) {
+void GroupCoordinator::end_group(const std::string& group_id, std::vector<CoordinatorRecord>& records,
+                                 std::vector<Shared>& ended) {
   if (Shared group = find(group_id)) {
     records.push_back(group_tombstone(group_id));
     ended.push_back(std::move(group));
@@ -347,8 +362,8 @@ Outcome GroupCoordinator::delete_groups(RequestToken token, const std::vector<st
     outcome.answer(token, std::move(response));
     return outcome;
   }
-  auto then = [this, token, response = std::move(response), ended = std::move(ended), ended_others = std::move(ended_others)](
-                  ErrorCode error, Now, Outcome& later) mutable {
+  auto then = [this, token, response = std::move(response), ended = std::move(ended),
+               ended_others = std::move(ended_others)](ErrorCode error, Now, Outcome& later) mutable {
     if (error != ErrorCode::kNone) {
       for (auto& result : response.results) result.error_code = error;
       for (const Shared& group : ended) take_back(group);
@@ -370,10 +385,12 @@ Outcome GroupCoordinator::expire_offsets(const std::string& group_id, Now now) {
   const ExpiryRule rule = group != nullptr ? expiry_rule(*group) : expiry_rule(*other);
   Expired expired = coordinator::expire_offsets(group_id, rule, state_, options_, now.wall);
   std::vector<Shared> ended;
-  const bool is_empty = group != nullptr ? group->is(ClassicGroupState::kEmpty) : other->is_empty() && other->type != GroupType::kShare;
+  const bool is_empty =
+      group != nullptr ? group->is(ClassicGroupState::kEmpty) : other->is_empty() && other->type != GroupType::kShare;
   if (expired.nothing_left && is_empty) end_group(group_id, expired.records, ended);
   if (expired.records.empty()) return outcome;
-  auto then = [this, group_id, ended = std::move(ended), was_other = other.has_value()](ErrorCode error, Now, Outcome&) {
+  auto then = [this, group_id, ended = std::move(ended), was_other = other.has_value()](ErrorCode error, Now,
+                                                                                        Outcome&) {
     if (error == ErrorCode::kNone) return;
     for (const Shared& gone : ended) take_back(gone);
     if (was_other && find(group_id) == nullptr) others_.insert(group_id);

@@ -1,9 +1,11 @@
-// GroupCoordinator: the classic groups and committed offsets of one partition of __consumer_offsets, while this broker leads it.
+// GroupCoordinator: the classic groups and committed offsets of one partition of __consumer_offsets, while this broker
+// leads it.
 //
-// A core: no I/O, no clock; one thread calls it. Requests that may need records or have to wait take a token and are answered in
-// an Outcome, this one or a later one; the others answer at once. The caller replays and appends what an Outcome brings before it calls
-// again, reports the end of each append, and calls tick() at next_deadline(). docs/coordinator.md has the contract in full.
-// The requests have been authorized, and topic ids have been resolved to names.
+// A core: no I/O, no clock; one thread calls it. Requests that may need records or have to wait take a token and are
+// answered in an Outcome, this one or a later one; the others answer at once. The caller replays and appends what an
+// Outcome brings before it calls again, reports the end of each append, and calls tick() at next_deadline().
+// docs/coordinator.md has the contract in full. The requests have been authorized, and topic ids have been resolved to
+// names.
 #pragma once
 
 #include <map>
@@ -37,7 +39,8 @@ class GroupCoordinator {
 
   // The state has been loaded: the groups come alive, and every member has a full session timeout.
   Outcome load(Now now);
-  // This broker leads the partition no longer: whoever waits is answered NOT_COORDINATOR. Nothing else is called afterwards.
+  // This broker leads the partition no longer: whoever waits is answered NOT_COORDINATOR. Nothing else is called
+  // afterwards.
   Outcome resign(Now now);
 
   Outcome join_group(RequestToken token, const RequestContext& context, protocol::JoinGroupRequest request, Now now);
@@ -45,21 +48,26 @@ class GroupCoordinator {
   [[nodiscard]] protocol::HeartbeatResponse heartbeat(const protocol::HeartbeatRequest& request, Now now);
   Outcome leave_group(RequestToken token, const RequestContext& context, protocol::LeaveGroupRequest request, Now now);
 
-  Outcome offset_commit(RequestToken token, const RequestContext& context, const protocol::OffsetCommitRequest& request, Now now);
+  Outcome offset_commit(RequestToken token, const RequestContext& context, const protocol::OffsetCommitRequest& request,
+                        Now now);
   // The caller has the append checked against the producer's open transaction.
-  Outcome txn_offset_commit(RequestToken token, const RequestContext& context, const protocol::TxnOffsetCommitRequest& request, Now now);
+  Outcome txn_offset_commit(RequestToken token, const RequestContext& context,
+                            const protocol::TxnOffsetCommitRequest& request, Now now);
   Outcome offset_delete(RequestToken token, const protocol::OffsetDeleteRequest& request, Now now);
   // `view`: what is committed; with `require_stable` the newest. An error_code in the answer stands for all partitions.
   [[nodiscard]] protocol::OffsetFetchResponse::OffsetFetchResponseGroup offset_fetch(
-      const protocol::OffsetFetchRequest::OffsetFetchRequestGroup& request, const GroupStateReader& view, bool require_stable) const;
+      const protocol::OffsetFetchRequest::OffsetFetchRequestGroup& request, const GroupStateReader& view,
+      bool require_stable) const;
 
   [[nodiscard]] std::vector<protocol::DescribeGroupsResponse::DescribedGroup> describe_groups(
       const RequestContext& context, const std::vector<std::string>& group_ids) const;
-  [[nodiscard]] std::vector<protocol::ListGroupsResponse::ListedGroup> list_groups(const protocol::ListGroupsRequest& request) const;
+  [[nodiscard]] std::vector<protocol::ListGroupsResponse::ListedGroup> list_groups(
+      const protocol::ListGroupsRequest& request) const;
   // Groups of this partition, each at most once.
   Outcome delete_groups(RequestToken token, const std::vector<std::string>& group_ids, Now now);
 
-  // Every offsets.retention.check.interval.ms for each of group_ids(): what has expired goes, and an empty group without offsets.
+  // Every offsets.retention.check.interval.ms for each of group_ids(): what has expired goes, and an empty group
+  // without offsets.
   Outcome expire_offsets(const std::string& group_id, Now now);
   // For each of group_ids(), when topics have been deleted.
   Outcome topics_deleted(const std::string& group_id, const std::vector<DeletedTopic>& topics, Now now);
@@ -85,10 +93,11 @@ class GroupCoordinator {
   void forget_if_not_durable(const Shared& group);
   void take_back(const Shared& group);
 
-  void store_new_group(const Shared& group, RequestToken token, std::vector<CoordinatorRecord> records, Outcome& outcome);
+  void store_new_group(const Shared& group, RequestToken token, std::vector<CoordinatorRecord> records,
+                       Outcome& outcome);
   template <class Request>
-  [[nodiscard]] protocol::ErrorCode check_committer(const Request& request, const RequestContext& context, bool transactional, Now now,
-                                                    Shared& group);
+  [[nodiscard]] protocol::ErrorCode check_committer(const Request& request, const RequestContext& context,
+                                                    bool transactional, Now now, Shared& group);
   template <class Decision>
   Append* append_offsets(RequestToken token, Decision decision, const Shared& group, Outcome& outcome);
   [[nodiscard]] protocol::ErrorCode check_delete(const std::string& group_id) const;

@@ -17,7 +17,8 @@ constexpr std::int16_t kFirstDescribeVersionWithNotFound = 6;  // KIP-1043
 
 std::string lower(std::string_view text) {
   std::string lowered(text);
-  std::ranges::transform(lowered, lowered.begin(), [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c; });
+  std::ranges::transform(lowered, lowered.begin(),
+                         [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c; });
   return lowered;
 }
 
@@ -31,7 +32,9 @@ std::string_view trim(std::string_view text) {
 // A filter that names nothing lets everything through.
 struct Filter {
   std::vector<std::string> names;
-  bool lets(std::string_view name) const { return names.empty() || std::ranges::find(names, lower(name)) != names.end(); }
+  bool lets(std::string_view name) const {
+    return names.empty() || std::ranges::find(names, lower(name)) != names.end();
+  }
 };
 
 DescribeGroupsResponse::DescribedGroup describe(const ClassicGroup& group) {
@@ -49,15 +52,16 @@ DescribeGroupsResponse::DescribedGroup describe(const ClassicGroup& group) {
     listed.client_host = member.client_host;
     listed.member_assignment = member.assignment;
     if (!stable) continue;
-    if (const GroupProtocol* protocol = member.protocol(described.protocol_data)) listed.member_metadata = protocol->metadata;
+    if (const GroupProtocol* protocol = member.protocol(described.protocol_data))
+      listed.member_metadata = protocol->metadata;
   }
   return described;
 }
 
 }  // namespace
 
-std::vector<DescribeGroupsResponse::DescribedGroup> GroupCoordinator::describe_groups(const RequestContext& context,
-                                                                                      const std::vector<std::string>& group_ids) const {
+std::vector<DescribeGroupsResponse::DescribedGroup> GroupCoordinator::describe_groups(
+    const RequestContext& context, const std::vector<std::string>& group_ids) const {
   std::vector<DescribeGroupsResponse::DescribedGroup> all;
   for (const std::string& id : group_ids) {
     if (const Shared group = find(id)) {
@@ -69,12 +73,14 @@ std::vector<DescribeGroupsResponse::DescribedGroup> GroupCoordinator::describe_g
     described.group_state = to_string(ClassicGroupState::kDead);
     if (context.api_version < kFirstDescribeVersionWithNotFound) continue;
     described.error_code = ErrorCode::kGroupIdNotFound;
-    described.error_message = fmt::format("Group {} {}.", id, others_.contains(id) ? "is not a classic group" : "not found");
+    described.error_message =
+        fmt::format("Group {} {}.", id, others_.contains(id) ? "is not a classic group" : "not found");
   }
   return all;
 }
 
-std::vector<ListGroupsResponse::ListedGroup> GroupCoordinator::list_groups(const protocol::ListGroupsRequest& request) const {
+std::vector<ListGroupsResponse::ListedGroup> GroupCoordinator::list_groups(
+    const protocol::ListGroupsRequest& request) const {
   Filter states;
   Filter types;
   for (const std::string& state : request.states_filter) states.names.push_back(lower(trim(lower(state))));

@@ -7,12 +7,16 @@ namespace {
 
 constexpr char32_t kReplacement = 0xfffd;
 
-// The code point at `*at`, which moves behind it. Of a broken sequence, the longest part that could have begun one is replaced.
+// The code point at `*at`, which moves behind it. Of a broken sequence, the longest part that could have begun one is
+// replaced.
 char32_t next_code_point(std::string_view text, std::size_t* at) {
   const auto byte_at = [&](std::size_t i) { return static_cast<std::uint8_t>(text[i]); };
   const std::uint8_t first = byte_at((*at)++);
   if (first < 0x80) return first;
-  const std::size_t more = first >= 0xf0 && first <= 0xf4 ? 3 : first >= 0xe0 && first < 0xf0 ? 2 : first >= 0xc2 && first < 0xe0 ? 1 : 0;
+  const std::size_t more = first >= 0xf0 && first <= 0xf4  ? 3
+                           : first >= 0xe0 && first < 0xf0 ? 2
+                           : first >= 0xc2 && first < 0xe0 ? 1
+                                                           : 0;
   if (more == 0) return kReplacement;
   char32_t point = first & (0x3f >> more);
   for (std::size_t i = 0; i < more; ++i) {

@@ -1,5 +1,6 @@
-// What Java's strings say about ours (UTF-8): Kafka's rules depend on it where a group is hashed to a partition, where a length is
-// limited, and where a tie is broken by the order of a hash map. Pure functions. Bytes that are no UTF-8 count as U+FFFD.
+// What Java's strings say about ours (UTF-8): Kafka's rules depend on it where a group is hashed to a partition, where
+// a length is limited, and where a tie is broken by the order of a hash map. Pure functions. Bytes that are no UTF-8
+// count as U+FFFD.
 #pragma once
 
 #include <cstddef>

@@ -1,5 +1,5 @@
-// MemoryGroupState: the durable state of one partition of __consumer_offsets, all of it in memory. For tests, and to replay
-// into. One thread.
+// MemoryGroupState: the durable state of one partition of __consumer_offsets, all of it in memory. For tests, and to
+// replay into. One thread.
 #pragma once
 
 #include <map>
@@ -21,8 +21,9 @@ class MemoryGroupState final : public GroupState {
                        const std::function<void(const TopicPartition&, const CommittedOffset&)>& visit) const override;
   [[nodiscard]] bool has_offsets(std::string_view group) const override;
   [[nodiscard]] bool has_pending(std::string_view group, std::string_view topic, std::int32_t partition) const override;
-  void for_each_pending(std::string_view group,
-                        const std::function<void(ProducerId, const TopicPartition&, const CommittedOffset&)>& visit) const override;
+  void for_each_pending(
+      std::string_view group,
+      const std::function<void(ProducerId, const TopicPartition&, const CommittedOffset&)>& visit) const override;
   [[nodiscard]] bool has_any_pending(std::string_view group) const override;
 
   void put_classic_group(std::string_view group, protocol::GroupMetadataValue value) override;
@@ -31,11 +32,14 @@ class MemoryGroupState final : public GroupState {
   void erase_other_record(std::string_view group, const Bytes& key) override;
   void put_offset(std::string_view group, const TopicPartition& partition, CommittedOffset offset) override;
   void erase_offset(std::string_view group, const TopicPartition& partition) override;
-  void put_pending(ProducerId producer, std::string_view group, const TopicPartition& partition, CommittedOffset offset) override;
+  void put_pending(ProducerId producer, std::string_view group, const TopicPartition& partition,
+                   CommittedOffset offset) override;
   void erase_pending(std::string_view group, const TopicPartition& partition) override;
   std::vector<std::pair<GroupPartition, CommittedOffset>> take_pending(ProducerId producer) override;
 
-  bool operator==(const MemoryGroupState& other) const { return groups_ == other.groups_ && pending_of_ == other.pending_of_; }
+  bool operator==(const MemoryGroupState& other) const {
+    return groups_ == other.groups_ && pending_of_ == other.pending_of_;
+  }
 
  private:
   struct Group {

@@ -40,7 +40,8 @@ OffsetDecision<Response> commit(const Request& request, const GroupOptions& opti
       offset.commit_timestamp = now;
       offset.expire_timestamp = expires;
       offset.topic_id = topic.topic_id;
-      decision.records.push_back(offset_record(request.group_id, {topic.name, partition.partition_index.value()}, offset));
+      decision.records.push_back(
+          offset_record(request.group_id, {topic.name, partition.partition_index.value()}, offset));
     }
   }
   return decision;
@@ -104,14 +105,16 @@ bool is_expired(const CommittedOffset& offset, const ExpiryRule& rule, const Gro
 
 }  // namespace
 
-OffsetDecision<OffsetCommitResponse> commit_offsets(const OffsetCommitRequest& request, const GroupOptions& options, Timestamp now) {
+OffsetDecision<OffsetCommitResponse> commit_offsets(const OffsetCommitRequest& request, const GroupOptions& options,
+                                                    Timestamp now) {
   // Versions 2 to 4 may bring a retention of their own.
-  const Timestamp expires = request.retention_time_ms == -1 ? Timestamp(-1) : Timestamp(add_wrapping(now.value(), request.retention_time_ms));
+  const Timestamp expires =
+      request.retention_time_ms == -1 ? Timestamp(-1) : Timestamp(add_wrapping(now.value(), request.retention_time_ms));
   return commit<OffsetCommitResponse>(request, options, now, expires);
 }
 
-OffsetDecision<TxnOffsetCommitResponse> commit_offsets(const TxnOffsetCommitRequest& request, const GroupOptions& options,
-                                                       Timestamp now) {
+OffsetDecision<TxnOffsetCommitResponse> commit_offsets(const TxnOffsetCommitRequest& request,
+                                                       const GroupOptions& options, Timestamp now) {
   return commit<TxnOffsetCommitResponse>(request, options, now, Timestamp(-1));
 }
 
@@ -123,27 +126,30 @@ TxnOffsetCommitResponse refuse_commit(const TxnOffsetCommitRequest& request, Err
 }
 
 ErrorCode check_commit(const ClassicGroup& group, const Committer& committer) {
-  // No member: an administrator, or a consumer that assigns itself. Only an empty group takes that, except in a transaction, whose
-  // producer may be older than KIP-447.
+  // No member: an administrator, or a consumer that assigns itself. Only an empty group takes that, except in a
+  // transaction, whose producer may be older than KIP-447.
   const bool anonymous = committer.generation_id < 0 && committer.member_id.empty() && !committer.group_instance_id;
   if (committer.generation_id < 0 && group.is(ClassicGroupState::kEmpty)) return ErrorCode::kNone;
   if (anonymous) {
     if (!committer.transactional) return ErrorCode::kUnknownMemberId;
   } else {
-    if (const ErrorCode error = group.check_member(committer.member_id, committer.group_instance_id); error != ErrorCode::kNone) {
+    if (const ErrorCode error = group.check_member(committer.member_id, committer.group_instance_id);
+        error != ErrorCode::kNone) {
       return error;
     }
     if (committer.generation_id != group.generation_id()) return ErrorCode::kIllegalGeneration;
   }
   // Until it has its assignment a member does not know what is its own to commit.
-  if (!committer.transactional && group.is(ClassicGroupState::kCompletingRebalance)) return ErrorCode::kRebalanceInProgress;
+  if (!committer.transactional && group.is(ClassicGroupState::kCompletingRebalance))
+    return ErrorCode::kRebalanceInProgress;
   return ErrorCode::kNone;
 }
 
 ErrorCode check_commit(const OtherGroup& group, const Committer& committer, std::int16_t api_version) {
   if (group.type == GroupType::kShare) return ErrorCode::kGroupIdNotFound;
   if (committer.generation_id < 0 && group.is_empty()) return ErrorCode::kNone;
-  if (committer.transactional && committer.generation_id == -1 && committer.member_id.empty() && !committer.group_instance_id) {
+  if (committer.transactional && committer.generation_id == -1 && committer.member_id.empty() &&
+      !committer.group_instance_id) {
     return ErrorCode::kNone;
   }
   const auto member = group.member_epochs.find(committer.member_id);
@@ -190,7 +196,8 @@ std::vector<CoordinatorRecord> delete_all_offsets(const std::string& group, cons
   return records;
 }
 
-OffsetFetchResponse::OffsetFetchResponseGroup fetch_no_offsets(const OffsetFetchRequest::OffsetFetchRequestGroup& request) {
+OffsetFetchResponse::OffsetFetchResponseGroup fetch_no_offsets(
+    const OffsetFetchRequest::OffsetFetchRequestGroup& request) {
   OffsetFetchResponse::OffsetFetchResponseGroup response;
   response.group_id = request.group_id;
   if (!request.topics) return response;
@@ -213,7 +220,8 @@ OffsetFetchResponse::OffsetFetchResponseGroup fetch_offsets(const OffsetFetchReq
   };
   if (!request.topics) {
     state.for_each_offset(request.group_id, [&](const TopicPartition& where, const CommittedOffset& offset) {
-      if (response.topics.empty() || response.topics.back().name != where.topic) response.topics.emplace_back().name = where.topic;
+      if (response.topics.empty() || response.topics.back().name != where.topic)
+        response.topics.emplace_back().name = where.topic;
       response.topics.back().partitions.push_back(is_unstable(where.topic, where.partition)
                                                       ? no_offset(where.partition, ErrorCode::kUnstableOffsetCommit)
                                                       : fetched_offset(where.partition, offset));
@@ -242,11 +250,14 @@ std::vector<CoordinatorRecord> delete_offsets_of_topics(const std::string& group
   std::set<TopicPartition> gone;
   const auto look = [&](const TopicPartition& partition, const CommittedOffset& offset) {
     for (const DeletedTopic& topic : topics) {
-      if (partition.topic == topic.name && (offset.topic_id.is_zero() || offset.topic_id == topic.id)) gone.insert(partition);
+      if (partition.topic == topic.name && (offset.topic_id.is_zero() || offset.topic_id == topic.id))
+        gone.insert(partition);
     }
   };
   state.for_each_offset(group, look);
-  state.for_each_pending(group, [&](ProducerId, const TopicPartition& partition, const CommittedOffset& offset) { look(partition, offset); });
+  state.for_each_pending(group, [&](ProducerId, const TopicPartition& partition, const CommittedOffset& offset) {
+    look(partition, offset);
+  });
   std::vector<CoordinatorRecord> records;
   for (const TopicPartition& partition : gone) records.push_back(offset_tombstone(group, partition));
   return records;
@@ -272,8 +283,8 @@ ExpiryRule expiry_rule(const OtherGroup& group) {
   return rule;
 }
 
-Expired expire_offsets(const std::string& group, const ExpiryRule& rule, const GroupStateReader& state, const GroupOptions& options,
-                       Timestamp now) {
+Expired expire_offsets(const std::string& group, const ExpiryRule& rule, const GroupStateReader& state,
+                       const GroupOptions& options, Timestamp now) {
   Expired expired;
   const bool pending = state.has_any_pending(group);
   if (!state.has_offsets(group)) {

@@ -1,5 +1,6 @@
-// Committed offsets: what may be committed, deleted, read and forgotten. Which group it is, and whether the request may touch it, is
-// GroupCoordinator's; these functions make records from requests and answers from the state. Pure functions.
+// Committed offsets: what may be committed, deleted, read and forgotten. Which group it is, and whether the request may
+// touch it, is GroupCoordinator's; these functions make records from requests and answers from the state. Pure
+// functions.
 #pragma once
 
 #include <vector>
@@ -24,12 +25,13 @@ struct OffsetDecision {
 };
 
 // A group that may commit: one record a partition; OFFSET_METADATA_TOO_LARGE for those that say too much.
-[[nodiscard]] OffsetDecision<protocol::OffsetCommitResponse> commit_offsets(const protocol::OffsetCommitRequest& request,
-                                                                            const GroupOptions& options, Timestamp now);
-[[nodiscard]] OffsetDecision<protocol::TxnOffsetCommitResponse> commit_offsets(const protocol::TxnOffsetCommitRequest& request,
-                                                                               const GroupOptions& options, Timestamp now);
+[[nodiscard]] OffsetDecision<protocol::OffsetCommitResponse> commit_offsets(
+    const protocol::OffsetCommitRequest& request, const GroupOptions& options, Timestamp now);
+[[nodiscard]] OffsetDecision<protocol::TxnOffsetCommitResponse> commit_offsets(
+    const protocol::TxnOffsetCommitRequest& request, const GroupOptions& options, Timestamp now);
 // The same error for every partition.
-[[nodiscard]] protocol::OffsetCommitResponse refuse_commit(const protocol::OffsetCommitRequest& request, protocol::ErrorCode error);
+[[nodiscard]] protocol::OffsetCommitResponse refuse_commit(const protocol::OffsetCommitRequest& request,
+                                                           protocol::ErrorCode error);
 [[nodiscard]] protocol::TxnOffsetCommitResponse refuse_commit(const protocol::TxnOffsetCommitRequest& request,
                                                               protocol::ErrorCode error);
 
@@ -41,18 +43,21 @@ struct Committer {
   bool transactional = false;
 };
 [[nodiscard]] protocol::ErrorCode check_commit(const ClassicGroup& group, const Committer& committer);
-[[nodiscard]] protocol::ErrorCode check_commit(const OtherGroup& group, const Committer& committer, std::int16_t api_version);
+[[nodiscard]] protocol::ErrorCode check_commit(const OtherGroup& group, const Committer& committer,
+                                               std::int16_t api_version);
 
 // Deletes what is named; GROUP_SUBSCRIBED_TO_TOPIC where the group reads it. `is_subscribed` says so of a topic.
-[[nodiscard]] OffsetDecision<protocol::OffsetDeleteResponse> delete_offsets(const protocol::OffsetDeleteRequest& request,
-                                                                            const GroupStateReader& state,
-                                                                            const std::function<bool(const std::string&)>& is_subscribed);
+[[nodiscard]] OffsetDecision<protocol::OffsetDeleteResponse> delete_offsets(
+    const protocol::OffsetDeleteRequest& request, const GroupStateReader& state,
+    const std::function<bool(const std::string&)>& is_subscribed);
 // Tombstones for everything that the group has committed or has pending.
-[[nodiscard]] std::vector<CoordinatorRecord> delete_all_offsets(const std::string& group, const GroupStateReader& state);
+[[nodiscard]] std::vector<CoordinatorRecord> delete_all_offsets(const std::string& group,
+                                                                const GroupStateReader& state);
 
 // `request.topics` without a value: all that the group has. The group is there, and the request may read it.
 [[nodiscard]] protocol::OffsetFetchResponse::OffsetFetchResponseGroup fetch_offsets(
-    const protocol::OffsetFetchRequest::OffsetFetchRequestGroup& request, const GroupStateReader& state, bool require_stable);
+    const protocol::OffsetFetchRequest::OffsetFetchRequestGroup& request, const GroupStateReader& state,
+    bool require_stable);
 // Nothing is committed.
 [[nodiscard]] protocol::OffsetFetchResponse::OffsetFetchResponseGroup fetch_no_offsets(
     const protocol::OffsetFetchRequest::OffsetFetchRequestGroup& request);
@@ -62,13 +67,14 @@ struct DeletedTopic {
   std::string name;
   TopicId id;
 };
-[[nodiscard]] std::vector<CoordinatorRecord> delete_offsets_of_topics(const std::string& group, const GroupStateReader& state,
+[[nodiscard]] std::vector<CoordinatorRecord> delete_offsets_of_topics(const std::string& group,
+                                                                      const GroupStateReader& state,
                                                                       const std::vector<DeletedTopic>& topics);
 
 // offsets.retention.minutes. What a group keeps and from when its offsets grow old.
 struct ExpiryRule {
-  bool never = false;                     // while a group that reads unknown topics is alive
-  std::optional<Timestamp> since;         // the group has been empty since; none: since each commit
+  bool never = false;  // while a group that reads unknown topics is alive
+  std::optional<Timestamp> since;  // the group has been empty since; none: since each commit
   std::function<bool(const std::string& topic)> keeps;  // topics that the group reads
 };
 [[nodiscard]] ExpiryRule expiry_rule(const ClassicGroup& group);

@@ -39,15 +39,31 @@ enum RecordType : std::int16_t {
   kStreamsTopology = 23,
 };
 
-constexpr std::array<std::int16_t, 19> kTombstoneOrder = {
-    kConsumerCurrent, kConsumerTargetMember, kConsumerTargetMetadata, kConsumerMember, kConsumerRegularExpression,
-    kConsumerPartitionMetadata, kConsumerMetadata,
-    kShareCurrent, kShareTargetMember, kShareTargetMetadata, kShareMember, kShareStatePartitionMetadata, kShareMetadata,
-    kStreamsCurrent, kStreamsTargetMember, kStreamsTargetMetadata, kStreamsMember, kStreamsMetadata, kStreamsTopology};
+constexpr std::array<std::int16_t, 19> kTombstoneOrder = {kConsumerCurrent,
+                                                          kConsumerTargetMember,
+                                                          kConsumerTargetMetadata,
+                                                          kConsumerMember,
+                                                          kConsumerRegularExpression,
+                                                          kConsumerPartitionMetadata,
+                                                          kConsumerMetadata,
+                                                          kShareCurrent,
+                                                          kShareTargetMember,
+                                                          kShareTargetMetadata,
+                                                          kShareMember,
+                                                          kShareStatePartitionMetadata,
+                                                          kShareMetadata,
+                                                          kStreamsCurrent,
+                                                          kStreamsTargetMember,
+                                                          kStreamsTargetMetadata,
+                                                          kStreamsMember,
+                                                          kStreamsMetadata,
+                                                          kStreamsTopology};
 
 constexpr std::int8_t kMemberIsStable = 0;
 
-std::int16_t type_of(const Bytes& key) { return key.size() < 2 ? std::int16_t{-1} : load_big_endian<std::int16_t>(key.data()); }
+std::int16_t type_of(const Bytes& key) {
+  return key.size() < 2 ? std::int16_t{-1} : load_big_endian<std::int16_t>(key.data());
+}
 
 // The second string of a member's key.
 std::string member_of(const Bytes& key) {
@@ -156,15 +172,16 @@ std::optional<OtherGroup> other_group(const GroupStateReader& state, std::string
     const std::int16_t type = type_of(key);
     if (!group) {
       group.emplace();
-      group->type = type >= kStreamsMetadata                                ? GroupType::kStreams
+      group->type = type >= kStreamsMetadata                                    ? GroupType::kStreams
                     : type >= kShareMember && type < kConsumerRegularExpression ? GroupType::kShare
-                                                                               : GroupType::kConsumer;
+                                                                                : GroupType::kConsumer;
     }
     read_record(*group, epochs, key, value);
   });
   if (!group) return std::nullopt;
   for (auto& [member, epoch] : group->member_epochs) {
-    if (const auto current = epochs.current.find(member); current != epochs.current.end()) epoch = current->second.epoch;
+    if (const auto current = epochs.current.find(member); current != epochs.current.end())
+      epoch = current->second.epoch;
   }
   group->state = state_of(*group, epochs);
   return group;

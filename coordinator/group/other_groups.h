@@ -1,5 +1,6 @@
-// Groups of the newer types (consumer, share, streams), as their records tell. This coordinator does not serve them yet: their records are
-// kept as they are, and these functions say what the classic requests need to know. Pure functions.
+// Groups of the newer types (consumer, share, streams), as their records tell. This coordinator does not serve them
+// yet: their records are kept as they are, and these functions say what the classic requests need to know. Pure
+// functions.
 #pragma once
 
 #include <cstdint>
@@ -29,6 +30,7 @@ struct OtherGroup {
 [[nodiscard]] std::optional<OtherGroup> other_group(const GroupStateReader& state, std::string_view group);
 
 // Ends the group: a tombstone for each of its records, in the order in which Apache Kafka writes them.
-[[nodiscard]] std::vector<CoordinatorRecord> other_group_tombstones(const GroupStateReader& state, std::string_view group);
+[[nodiscard]] std::vector<CoordinatorRecord> other_group_tombstones(const GroupStateReader& state,
+                                                                    std::string_view group);
 
 }  // namespace kurier::coordinator

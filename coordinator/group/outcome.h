@@ -1,5 +1,5 @@
-// Outcome: what an operation of a coordinator asks its caller to do, in this order: replay and append the records, send the
-// answers. Values only. The contract is in docs/coordinator.md.
+// Outcome: what an operation of a coordinator asks its caller to do, in this order: replay and append the records, send
+// the answers. Values only. The contract is in docs/coordinator.md.
 #pragma once
 
 #include <cstdint>
@@ -23,7 +23,7 @@ namespace kurier::coordinator {
 
 struct Now {
   MonotonicTime monotonic;  // timers
-  Timestamp wall;           // what records carry
+  Timestamp wall;  // what records carry
 };
 
 // A request that is not answered yet; chosen by the caller, unique in one coordinator.
@@ -48,9 +48,9 @@ struct TransactionOfAppend {
 
 struct Append {
   AppendId id = 0;
-  std::vector<CoordinatorRecord> records;          // in this order, at least one
+  std::vector<CoordinatorRecord> records;  // in this order, at least one
   std::optional<TransactionOfAppend> transaction;  // none: not transactional
-  bool atomic = true;                              // one batch; otherwise it may be split
+  bool atomic = true;  // one batch; otherwise it may be split
 };
 
 using Response = std::variant<protocol::JoinGroupResponse, protocol::SyncGroupResponse, protocol::LeaveGroupResponse,

@@ -10,7 +10,8 @@
 
 namespace kurier::coordinator {
 
-// Called once: kNone when the records are committed, else why they are not (already one of the errors that clients are told).
+// Called once: kNone when the records are committed, else why they are not (already one of the errors that clients are
+// told).
 using AfterAppend = std::move_only_function<void(protocol::ErrorCode error, Now now, Outcome& outcome)>;
 
 // What clients are told when an append failed with `error`.

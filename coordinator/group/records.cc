@@ -68,9 +68,10 @@ Result<Value> decode_value(ByteView bytes) {
   protocol::Reader reader(bytes);
   const std::int16_t version = reader.int16();
   if (reader.ok() && (version < Value::kMinVersion || version > Value::kMaxVersion)) {
-    return fail(Failure::kUnsupported,
-                fmt::format("a record of __consumer_offsets: {} of version {} ({} to {} are known), written by a newer Kafka",
-                            Value::kName, version, Value::kMinVersion, Value::kMaxVersion));
+    return fail(
+        Failure::kUnsupported,
+        fmt::format("a record of __consumer_offsets: {} of version {} ({} to {} are known), written by a newer Kafka",
+                    Value::kName, version, Value::kMinVersion, Value::kMaxVersion));
   }
   Value value;
   value.decode(reader, version);
@@ -116,7 +117,8 @@ CoordinatorRecord group_record(const std::string& group, const GroupMetadataValu
 
 CoordinatorRecord group_tombstone(const std::string& group) { return {group_key(group), std::nullopt}; }
 
-CoordinatorRecord offset_record(const std::string& group, const TopicPartition& partition, const CommittedOffset& offset) {
+CoordinatorRecord offset_record(const std::string& group, const TopicPartition& partition,
+                                const CommittedOffset& offset) {
   OffsetCommitValue value;
   value.offset = offset.offset.value();
   value.leader_epoch = offset.leader_epoch.value();
@@ -124,7 +126,8 @@ CoordinatorRecord offset_record(const std::string& group, const TopicPartition& 
   value.commit_timestamp = offset.commit_timestamp;
   value.expire_timestamp = offset.expire_timestamp;
   value.topic_id = offset.topic_id;
-  const std::int16_t version = offset.expire_timestamp == Timestamp(-1) ? kOffsetCommitVersion : kOffsetCommitVersionWithExpiry;
+  const std::int16_t version =
+      offset.expire_timestamp == Timestamp(-1) ? kOffsetCommitVersion : kOffsetCommitVersionWithExpiry;
   return {offset_key(group, partition), encode(version, value, version)};
 }
 
@@ -136,7 +139,8 @@ Result<DecodedRecord> decode_record(ByteView key, std::optional<ByteView> value)
   protocol::Reader reader(key);
   const std::int16_t type = reader.int16();
   if (!reader.ok()) return std::unexpected(corrupt("a key", reader));
-  if (type == LegacyOffsetCommitKey::kRecordType) return offset_of<LegacyOffsetCommitKey>(reader, decode_legacy_offset(value));
+  if (type == LegacyOffsetCommitKey::kRecordType)
+    return offset_of<LegacyOffsetCommitKey>(reader, decode_legacy_offset(value));
   if (type == OffsetCommitKey::kRecordType) return offset_of<OffsetCommitKey>(reader, decode_offset(value));
   if (type == GroupMetadataKey::kRecordType) {
     TRY_ASSIGN(GroupMetadataKey group, decode_key<GroupMetadataKey>(reader));

@@ -1,5 +1,5 @@
-// Records of __consumer_offsets as bytes: a key begins with its type, a value with its version (both int16). Versions are those
-// that Apache Kafka 4.4 writes: group metadata 3, offset commits 4 (1 if they carry an expiry of their own).
+// Records of __consumer_offsets as bytes: a key begins with its type, a value with its version (both int16). Versions
+// are those that Apache Kafka 4.4 writes: group metadata 3, offset commits 4 (1 if they carry an expiry of their own).
 // Pure functions, any thread.
 #pragma once
 
@@ -17,7 +17,8 @@ namespace kurier::coordinator {
 
 [[nodiscard]] CoordinatorRecord group_record(const std::string& group, const protocol::GroupMetadataValue& value);
 [[nodiscard]] CoordinatorRecord group_tombstone(const std::string& group);
-[[nodiscard]] CoordinatorRecord offset_record(const std::string& group, const TopicPartition& partition, const CommittedOffset& offset);
+[[nodiscard]] CoordinatorRecord offset_record(const std::string& group, const TopicPartition& partition,
+                                              const CommittedOffset& offset);
 [[nodiscard]] CoordinatorRecord offset_tombstone(const std::string& group, const TopicPartition& partition);
 
 // What a record says. `other`: a record of another group type, whose bytes are kept as they are.
@@ -36,8 +37,8 @@ struct OtherRecord {
 };
 using DecodedRecord = std::variant<GroupRecord, OffsetRecord, OtherRecord>;
 
-// kUnsupported: a type that Apache Kafka 4.4 does not have (it skips such records) or a version from the future. kCorrupt: bytes that do
-// not fit. A null value is a tombstone.
+// kUnsupported: a type or a version that Apache Kafka 4.4 does not have.
+// kCorrupt: bytes that do not fit. A null value is a tombstone.
 [[nodiscard]] Result<DecodedRecord> decode_record(ByteView key, std::optional<ByteView> value);
 
 }  // namespace kurier::coordinator

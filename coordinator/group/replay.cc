@@ -29,7 +29,8 @@ void replay_offset(GroupState& state, OffsetRecord record, Offset record_offset,
 
 }  // namespace
 
-Result<void> replay(GroupState& state, ByteView key, std::optional<ByteView> value, Offset record_offset, ProducerId producer) {
+Result<void> replay(GroupState& state, ByteView key, std::optional<ByteView> value, Offset record_offset,
+                    ProducerId producer) {
   TRY_ASSIGN(DecodedRecord record, decode_record(key, value));
   if (auto* group = std::get_if<GroupRecord>(&record)) {
     replay_group(state, std::move(*group));

@@ -13,7 +13,8 @@ void adapt(protocol::JoinGroupResponse& response, std::int16_t api_version) {
 void adapt(protocol::LeaveGroupResponse& response, std::int16_t api_version) {
   constexpr std::int16_t kFirstVersionWithMembers = 3;
   if (api_version >= kFirstVersionWithMembers) return;
-  if (response.error_code == ErrorCode::kNone && !response.members.empty()) response.error_code = response.members.front().error_code;
+  if (response.error_code == ErrorCode::kNone && !response.members.empty())
+    response.error_code = response.members.front().error_code;
   response.members.clear();
 }
 

@@ -1,4 +1,5 @@
-// What Apache Kafka changes in an answer for the version that was asked: the handler calls this before it encodes one. Pure functions.
+// What Apache Kafka changes in an answer for the version that was asked: the handler calls this before it encodes one.
+// Pure functions.
 #pragma once
 
 #include "coordinator/group/outcome.h"

@@ -1,8 +1,9 @@
 // Port: the durable state of one partition of __consumer_offsets, which is what its records say.
 //
-// Only replay.h writes to it. The runtime implements it over an overlay and the view; MemoryGroupState keeps all in memory.
-// Calls come from one thread and do not block: what an operation reads is listed in docs/coordinator.md. Everything is visited in
-// the order of its key (group ids, topics as bytes; partitions as numbers), so that equal states give equal traces.
+// Only replay.h writes to it. The runtime implements it over an overlay and the view; MemoryGroupState keeps all in
+// memory. Calls come from one thread and do not block: what an operation reads is listed in docs/coordinator.md.
+// Everything is visited in the order of its key (group ids, topics as bytes; partitions as numbers), so that equal
+// states give equal traces.
 #pragma once
 
 #include <functional>
@@ -55,14 +56,17 @@ class GroupStateReader {
 
   [[nodiscard]] virtual std::optional<CommittedOffset> offset(std::string_view group, std::string_view topic,
                                                               std::int32_t partition) const = 0;
-  virtual void for_each_offset(std::string_view group,
-                               const std::function<void(const TopicPartition&, const CommittedOffset&)>& visit) const = 0;
+  virtual void for_each_offset(
+      std::string_view group,
+      const std::function<void(const TopicPartition&, const CommittedOffset&)>& visit) const = 0;
   [[nodiscard]] virtual bool has_offsets(std::string_view group) const = 0;
 
   // Offsets of transactions whose marker has not come.
-  [[nodiscard]] virtual bool has_pending(std::string_view group, std::string_view topic, std::int32_t partition) const = 0;
-  virtual void for_each_pending(std::string_view group,
-                                const std::function<void(ProducerId, const TopicPartition&, const CommittedOffset&)>& visit) const = 0;
+  [[nodiscard]] virtual bool has_pending(std::string_view group, std::string_view topic,
+                                         std::int32_t partition) const = 0;
+  virtual void for_each_pending(
+      std::string_view group,
+      const std::function<void(ProducerId, const TopicPartition&, const CommittedOffset&)>& visit) const = 0;
   [[nodiscard]] virtual bool has_any_pending(std::string_view group) const = 0;
 };
 
@@ -74,7 +78,8 @@ class GroupState : public GroupStateReader {
   virtual void erase_other_record(std::string_view group, const Bytes& key) = 0;
   virtual void put_offset(std::string_view group, const TopicPartition& partition, CommittedOffset offset) = 0;
   virtual void erase_offset(std::string_view group, const TopicPartition& partition) = 0;
-  virtual void put_pending(ProducerId producer, std::string_view group, const TopicPartition& partition, CommittedOffset offset) = 0;
+  virtual void put_pending(ProducerId producer, std::string_view group, const TopicPartition& partition,
+                           CommittedOffset offset) = 0;
   // Of every producer.
   virtual void erase_pending(std::string_view group, const TopicPartition& partition) = 0;
   // Removes and returns what a producer has pending, by group, topic and partition.

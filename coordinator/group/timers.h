@@ -1,8 +1,8 @@
 // TimerQueue: the deadlines of the groups of one coordinator, without a clock: whoever has `now` asks what is due.
 //
-// A Timer lies in its group or member and says when it fires; the queue only says when to look. Moving a deadline further away, which
-// every heartbeat does, touches the Timer alone: the old entry comes up early and is put back. Entries are ordered by time, then
-// by name, so that what is due at once fires in a fixed order. One thread.
+// A Timer lies in its group or member and says when it fires; the queue only says when to look. Moving a deadline
+// further away, which every heartbeat does, touches the Timer alone: the old entry comes up early and is put back.
+// Entries are ordered by time, then by name, so that what is due at once fires in a fixed order. One thread.
 #pragma once
 
 #include <optional>

@@ -1,5 +1,5 @@
-// Bench: a GroupCoordinator with the shortest runtime that can be: a log in memory that replays, appends and commits at once, or when
-// told to, or fails. Virtual time, one seed.
+// Bench: a GroupCoordinator with the shortest runtime that can be: a log in memory that replays, appends and commits at
+// once, or when told to, or fails. Virtual time, one seed.
 #pragma once
 
 #include <deque>
@@ -44,7 +44,7 @@ class Bench {
   void pass(std::chrono::milliseconds time);
   void end_transaction(ProducerId producer, bool commit);
   void expire_offsets();
-  void resign();   // the core is gone
+  void resign();  // the core is gone
   void restart();  // resigns, loads what the log has; appends that waited are lost
   void set_options(GroupOptions options) { options_ = options; }  // of the next coordinator
   // The state that the log describes.

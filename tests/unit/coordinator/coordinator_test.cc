@@ -79,11 +79,15 @@ struct Fixture {
 TEST_CASE("an empty group id is refused where Apache Kafka refuses it") {
   Bench bench;
   GroupCoordinator& core = bench.core();
-  CHECK(only<protocol::JoinGroupResponse>(core.join_group(1, kNewest, join_of(""), bench.now())).error_code == ErrorCode::kInvalidGroupId);
-  CHECK(only<protocol::SyncGroupResponse>(core.sync_group(2, {}, bench.now())).error_code == ErrorCode::kInvalidGroupId);
+  CHECK(only<protocol::JoinGroupResponse>(core.join_group(1, kNewest, join_of(""), bench.now())).error_code ==
+        ErrorCode::kInvalidGroupId);
+  CHECK(only<protocol::SyncGroupResponse>(core.sync_group(2, {}, bench.now())).error_code ==
+        ErrorCode::kInvalidGroupId);
   CHECK(core.heartbeat({}, bench.now()).error_code == ErrorCode::kInvalidGroupId);
-  CHECK(only<protocol::LeaveGroupResponse>(core.leave_group(3, kNewest, {}, bench.now())).error_code == ErrorCode::kInvalidGroupId);
-  CHECK(only<protocol::OffsetDeleteResponse>(core.offset_delete(4, {}, bench.now())).error_code == ErrorCode::kInvalidGroupId);
+  CHECK(only<protocol::LeaveGroupResponse>(core.leave_group(3, kNewest, {}, bench.now())).error_code ==
+        ErrorCode::kInvalidGroupId);
+  CHECK(only<protocol::OffsetDeleteResponse>(core.offset_delete(4, {}, bench.now())).error_code ==
+        ErrorCode::kInvalidGroupId);
   // A consumer without a group may commit under the empty one.
   protocol::OffsetCommitRequest commit;
   commit.generation_id_or_member_epoch = -1;
@@ -122,8 +126,9 @@ TEST_CASE("a consumer group with members is not for classic members") {
   CHECK(listed[0].group_type == "consumer");
   CHECK(listed[0].protocol_type == "consumer");
   CHECK(f.core.describe_groups({6, "", ""}, {"modern"})[0].error_message == "Group modern is not a classic group.");
-  CHECK(only<protocol::DeleteGroupsResponse>(f.core.delete_groups(2, {"modern", "none"}, f.now)).results[0].error_code ==
-        ErrorCode::kNonEmptyGroup);
+  CHECK(
+      only<protocol::DeleteGroupsResponse>(f.core.delete_groups(2, {"modern", "none"}, f.now)).results[0].error_code ==
+      ErrorCode::kNonEmptyGroup);
 
   protocol::OffsetCommitRequest commit;
   commit.group_id = "modern";
@@ -131,28 +136,36 @@ TEST_CASE("a consumer group with members is not for classic members") {
   commit.generation_id_or_member_epoch = 3;
   commit.topics.emplace_back().partitions.emplace_back();
   CHECK(f.core.offset_commit(3, kNewest, commit, f.now).appends.size() == 1);
-  CHECK(only<protocol::OffsetCommitResponse>(f.core.offset_commit(4, {8, "", ""}, commit, f.now)).topics[0].partitions[0].error_code ==
-        ErrorCode::kUnsupportedVersion);
+  CHECK(only<protocol::OffsetCommitResponse>(f.core.offset_commit(4, {8, "", ""}, commit, f.now))
+            .topics[0]
+            .partitions[0]
+            .error_code == ErrorCode::kUnsupportedVersion);
   commit.generation_id_or_member_epoch = 2;
-  CHECK(only<protocol::OffsetCommitResponse>(f.core.offset_commit(5, kNewest, commit, f.now)).topics[0].partitions[0].error_code ==
-        ErrorCode::kStaleMemberEpoch);
+  CHECK(only<protocol::OffsetCommitResponse>(f.core.offset_commit(5, kNewest, commit, f.now))
+            .topics[0]
+            .partitions[0]
+            .error_code == ErrorCode::kStaleMemberEpoch);
   commit.member_id = "other";
-  CHECK(only<protocol::OffsetCommitResponse>(f.core.offset_commit(6, kNewest, commit, f.now)).topics[0].partitions[0].error_code ==
-        ErrorCode::kUnknownMemberId);
+  CHECK(only<protocol::OffsetCommitResponse>(f.core.offset_commit(6, kNewest, commit, f.now))
+            .topics[0]
+            .partitions[0]
+            .error_code == ErrorCode::kUnknownMemberId);
   protocol::OffsetDeleteRequest erase;
   erase.group_id = "modern";
   auto& topic = erase.topics.emplace_back();
   topic.name = "t";
   topic.partitions.emplace_back();
-  CHECK(only<protocol::OffsetDeleteResponse>(f.core.offset_delete(7, erase, f.now)).topics[0].partitions[0].error_code ==
-        ErrorCode::kGroupSubscribedToTopic);
+  CHECK(
+      only<protocol::OffsetDeleteResponse>(f.core.offset_delete(7, erase, f.now)).topics[0].partitions[0].error_code ==
+      ErrorCode::kGroupSubscribedToTopic);
 }
 
 TEST_CASE("an empty consumer group becomes a classic one when a classic member joins") {
   Fixture f(false);
   auto known = join_of("modern");
   known.member_id = "m";
-  CHECK(only<protocol::JoinGroupResponse>(f.core.join_group(1, kNewest, known, f.now)).error_code == ErrorCode::kUnknownMemberId);
+  CHECK(only<protocol::JoinGroupResponse>(f.core.join_group(1, kNewest, known, f.now)).error_code ==
+        ErrorCode::kUnknownMemberId);
   const Outcome outcome = f.core.join_group(2, kNewest, join_of("modern"), f.now);
   REQUIRE(outcome.appends.size() == 1);
   const auto& records = outcome.appends[0].records;
@@ -161,7 +174,8 @@ TEST_CASE("an empty consumer group becomes a classic one when a classic member j
   CHECK(std::get<GroupRecord>(*decode_record(records[1].key, ByteView(*records[1].value))).value->generation == 0);
   CHECK(outcome.answers.empty());  // until the group is stored
   SECTION("stored") {
-    CHECK(only<protocol::JoinGroupResponse>(f.core.committed(outcome.appends[0].id, f.now)).error_code == ErrorCode::kMemberIdRequired);
+    CHECK(only<protocol::JoinGroupResponse>(f.core.committed(outcome.appends[0].id, f.now)).error_code ==
+          ErrorCode::kMemberIdRequired);
     CHECK(f.core.list_groups({})[0].group_type == "classic");
   }
   SECTION("not stored") {

@@ -31,13 +31,35 @@ TEST_CASE("an offset is written in version 4, with an expiry of its own in versi
   offset.metadata = "m";
   offset.commit_timestamp = Timestamp(7);
   const auto plain = offset_record("g", {"t", 3}, offset);
-  CHECK(hex(plain.key) == "0001" "000167" "000174" "00000003");
-  CHECK(hex(*plain.value) == "0004" "0000000000000005" "00000002" "026d" "0000000000000007" "00");
+  CHECK(hex(plain.key) ==
+        "0001"
+        "000167"
+        "000174"
+        "00000003");
+  CHECK(hex(*plain.value) ==
+        "0004"
+        "0000000000000005"
+        "00000002"
+        "026d"
+        "0000000000000007"
+        "00");
   offset.topic_id = TopicId{1, 2};
   CHECK(hex(*offset_record("g", {"t", 3}, offset).value) ==
-        "0004" "0000000000000005" "00000002" "026d" "0000000000000007" "01" "0010" "00000000000000010000000000000002");
+        "0004"
+        "0000000000000005"
+        "00000002"
+        "026d"
+        "0000000000000007"
+        "01"
+        "0010"
+        "00000000000000010000000000000002");
   offset.expire_timestamp = Timestamp(9);
-  CHECK(hex(*offset_record("g", {"t", 3}, offset).value) == "0001" "0000000000000005" "00016d" "0000000000000007" "0000000000000009");
+  CHECK(hex(*offset_record("g", {"t", 3}, offset).value) ==
+        "0001"
+        "0000000000000005"
+        "00016d"
+        "0000000000000007"
+        "0000000000000009");
   const auto tombstone = offset_tombstone("g", {"t", 3});
   CHECK(tombstone.key == plain.key);
   CHECK_FALSE(tombstone.value);
@@ -59,10 +81,25 @@ TEST_CASE("a group is written in version 3") {
   member.subscription = to_bytes("s");
   member.assignment = to_bytes("a");
   const auto record = group_record("g", value);
-  CHECK(hex(record.key) == "0002" "000167");
+  CHECK(hex(record.key) ==
+        "0002"
+        "000167");
   CHECK(hex(*record.value) ==
-        "0003" "0008636f6e73756d6572" "00000004" "000572616e6765" "000141" "0000000000000006" "00000001"
-        "000141" "ffff" "000163" "00022f68" "00000001" "00000002" "0000000173" "0000000161");
+        "0003"
+        "0008636f6e73756d6572"
+        "00000004"
+        "000572616e6765"
+        "000141"
+        "0000000000000006"
+        "00000001"
+        "000141"
+        "ffff"
+        "000163"
+        "00022f68"
+        "00000001"
+        "00000002"
+        "0000000173"
+        "0000000161");
   const auto decoded = decode_record(record.key, *record.value);
   REQUIRE(decoded);
   CHECK(*std::get<GroupRecord>(*decoded).value == value);
@@ -70,8 +107,8 @@ TEST_CASE("a group is written in version 3") {
 
 TEST_CASE("old offsets are read, unknown types and versions are named") {
   // Type 0: LegacyOffsetCommitKey and value.
-  const Bytes key{std::byte{0}, std::byte{0}, std::byte{0}, std::byte{1}, std::byte{'g'}, std::byte{0}, std::byte{1},
-                  std::byte{'t'}, std::byte{0}, std::byte{0}, std::byte{0}, std::byte{3}};
+  const Bytes key{std::byte{0}, std::byte{0},   std::byte{0}, std::byte{1}, std::byte{'g'}, std::byte{0},
+                  std::byte{1}, std::byte{'t'}, std::byte{0}, std::byte{0}, std::byte{0},   std::byte{3}};
   protocol::Writer value;
   value.int16(0);
   value.int64(11);

@@ -30,7 +30,8 @@ std::vector<std::string> words_of(const std::string& line) {
 std::chrono::milliseconds duration_of(const std::string& text) {
   std::size_t end = 0;
   const long long count = std::stoll(text, &end);
-  const std::map<std::string, long long> units = {{"ms", 1}, {"s", 1000}, {"m", 60'000}, {"h", 3'600'000}, {"d", 86'400'000}};
+  const std::map<std::string, long long> units = {
+      {"ms", 1}, {"s", 1000}, {"m", 60'000}, {"h", 3'600'000}, {"d", 86'400'000}};
   return std::chrono::milliseconds(count * units.at(text.substr(end)));
 }
 
@@ -113,12 +114,14 @@ class Player {
   }
   bool has(const std::string& word) const { return std::find(words_.begin(), words_.end(), word) != words_.end(); }
   std::vector<std::string> list_after(const std::string& name) const {
-    static const std::vector<std::string> keywords = {"with", "instance", "session", "rebalance", "version", "type", "id",
-                                                      "anew", "giving", "generation", "protocol", "stable", "metadata", "for"};
+    static const std::vector<std::string> keywords = {"with",     "instance", "session",  "rebalance", "version",
+                                                      "type",     "id",       "anew",     "giving",    "generation",
+                                                      "protocol", "stable",   "metadata", "for"};
     std::vector<std::string> list;
     auto word = std::find(words_.begin() + static_cast<std::ptrdiff_t>(at_), words_.end(), name);
     if (word == words_.end()) return list;
-    for (++word; word != words_.end() && std::ranges::find(keywords, *word) == keywords.end(); ++word) list.push_back(*word);
+    for (++word; word != words_.end() && std::ranges::find(keywords, *word) == keywords.end(); ++word)
+      list.push_back(*word);
     return list;
   }
   RequestContext context(const std::string& who, std::int16_t version) const {
@@ -210,8 +213,10 @@ class Player {
       request.group_instance_id = *value;
       names_[*value] = who;
     }
-    if (const auto value = option("session")) request.session_timeout_ms = static_cast<std::int32_t>(duration_of(*value).count());
-    if (const auto value = option("rebalance")) request.rebalance_timeout_ms = static_cast<std::int32_t>(duration_of(*value).count());
+    if (const auto value = option("session"))
+      request.session_timeout_ms = static_cast<std::int32_t>(duration_of(*value).count());
+    if (const auto value = option("rebalance"))
+      request.rebalance_timeout_ms = static_cast<std::int32_t>(duration_of(*value).count());
     if (const auto value = option("type")) request.protocol_type = *value;
     request.member_id = has("anew") ? "" : id_of(who);
     const RequestContext from = context(who, 9);
@@ -231,7 +236,8 @@ class Player {
     for (const std::string& text : list_after("giving")) {
       const std::size_t equals = text.find('=');
       const auto real = real_ids_.find(text.substr(0, equals));
-      request.assignments.push_back({real == real_ids_.end() ? text.substr(0, equals) : real->second, to_bytes(text.substr(equals + 1)), {}});
+      request.assignments.push_back(
+          {real == real_ids_.end() ? text.substr(0, equals) : real->second, to_bytes(text.substr(equals + 1)), {}});
     }
     bench_->take(bench_->core().sync_group(token(who), request, bench_->now()));
   }
@@ -303,7 +309,8 @@ class Player {
     const std::string who = option("for").value_or("nobody");
     const RequestContext from = context(who, 5);
     fill_commit(request, who);
-    bench_->take(bench_->core().txn_offset_commit(token(fmt::format("producer {}", producer.value())), from, request, bench_->now()));
+    bench_->take(bench_->core().txn_offset_commit(token(fmt::format("producer {}", producer.value())), from, request,
+                                                  bench_->now()));
   }
 
   void fetch() {
@@ -323,8 +330,10 @@ class Player {
     if (response.error_code != ErrorCode::kNone) say("fetch {}", outcome_of(response.error_code));
     for (const auto& topic : response.topics) {
       for (const auto& partition : topic.partitions) {
-        const std::string error = partition.error_code == ErrorCode::kNone ? "" : " " + outcome_of(partition.error_code);
-        say("{}-{} is at {}{}", topic.name, partition.partition_index.value(), partition.committed_offset.value(), error);
+        const std::string error =
+            partition.error_code == ErrorCode::kNone ? "" : " " + outcome_of(partition.error_code);
+        say("{}-{} is at {}{}", topic.name, partition.partition_index.value(), partition.committed_offset.value(),
+            error);
       }
     }
     if (response.topics.empty()) say("nothing is committed");
@@ -361,7 +370,8 @@ class Player {
     if (const auto type = option("type")) request.types_filter = {*type};
     const auto groups = bench_->core().list_groups(request);
     for (const auto& group : groups) {
-      say("{} is {}, type {}, protocol type '{}'", group.group_id, group.group_state, group.group_type, group.protocol_type);
+      say("{} is {}, type {}, protocol type '{}'", group.group_id, group.group_state, group.group_type,
+          group.protocol_type);
     }
     if (groups.empty()) say("no group");
   }
@@ -372,7 +382,9 @@ class Player {
   void say(fmt::format_string<Values...> text, Values&&... values) {
     trace_.push_back(fmt::format(text, std::forward<Values>(values)...));
   }
-  static std::string outcome_of(ErrorCode error) { return error == ErrorCode::kNone ? "ok" : protocol::to_string(error); }
+  static std::string outcome_of(ErrorCode error) {
+    return error == ErrorCode::kNone ? "ok" : protocol::to_string(error);
+  }
 
   // A1 for the first id that A was given.
   std::string alias(const std::string& id) {
@@ -390,19 +402,24 @@ class Player {
   void observe() {
     for (; logged_ < bench_->log().size(); ++logged_) stored(bench_->log()[logged_]);
     logged_ = bench_->log().size();
-    for (Answer& answer : bench_->answers()) std::visit([&](auto& response) { tell(answer.token, response); }, answer.response);
+    for (Answer& answer : bench_->answers())
+      std::visit([&](auto& response) { tell(answer.token, response); }, answer.response);
     const ClassicGroup* group = resigned_ ? nullptr : bench_->core().classic_group(kGroup);
-    const std::string state = group == nullptr ? "gone" : fmt::format("{}, generation {}", to_string(group->state()), group->generation_id());
+    const std::string state =
+        group == nullptr ? "gone" : fmt::format("{}, generation {}", to_string(group->state()), group->generation_id());
     if (state != state_ && !(state == "gone" && state_.empty())) say("the group is {}", state);
     state_ = state == "gone" ? "" : state;
   }
 
   void stored(const LogEntry& entry) {
-    if (entry.marker) return say("stored: producer {} {}", entry.producer.value(), *entry.marker ? "committed" : "aborted");
-    const auto decoded = decode_record(entry.record.key, entry.record.value ? std::optional<ByteView>(*entry.record.value) : std::nullopt);
+    if (entry.marker)
+      return say("stored: producer {} {}", entry.producer.value(), *entry.marker ? "committed" : "aborted");
+    const auto decoded = decode_record(
+        entry.record.key, entry.record.value ? std::optional<ByteView>(*entry.record.value) : std::nullopt);
     if (const auto* offset = std::get_if<OffsetRecord>(&*decoded)) {
       const std::string what = offset->offset ? fmt::format("= {}", offset->offset->offset.value()) : "deleted";
-      const std::string pending = entry.producer == ProducerId(-1) ? "" : fmt::format(" by producer {}", entry.producer.value());
+      const std::string pending =
+          entry.producer == ProducerId(-1) ? "" : fmt::format(" by producer {}", entry.producer.value());
       return say("stored: {}-{} {}{}", offset->partition.topic, offset->partition.partition, what, pending);
     }
     const auto& group = std::get<GroupRecord>(*decoded);
@@ -411,8 +428,9 @@ class Player {
     for (const auto& member : group.value->members) {
       members += fmt::format(" {}={}", alias(member.member_id), std::string(as_text(member.assignment)));
     }
-    say("stored: generation {}, {}, leader {}:{}", group.value->generation, group.value->protocol.value_or("no protocol"),
-        group.value->leader ? alias(*group.value->leader) : "none", members.empty() ? " nobody" : members);
+    say("stored: generation {}, {}, leader {}:{}", group.value->generation,
+        group.value->protocol.value_or("no protocol"), group.value->leader ? alias(*group.value->leader) : "none",
+        members.empty() ? " nobody" : members);
   }
 
   void tell(RequestToken token, JoinGroupResponse& response) {
@@ -427,11 +445,13 @@ class Player {
     people_[who].generation = response.generation_id;
     std::string members;
     for (const auto& member : response.members) members += " " + alias(member.member_id);
-    say("{}: join as {}, generation {}, {}, leader {}{}{}", who, id, response.generation_id, response.protocol_name.value_or("null"),
-        alias(response.leader), members.empty() ? "" : ", members" + members, response.skip_assignment ? ", nothing to assign" : "");
+    say("{}: join as {}, generation {}, {}, leader {}{}{}", who, id, response.generation_id,
+        response.protocol_name.value_or("null"), alias(response.leader), members.empty() ? "" : ", members" + members,
+        response.skip_assignment ? ", nothing to assign" : "");
   }
   void tell(RequestToken token, SyncGroupResponse& response) {
-    if (response.error_code != ErrorCode::kNone) return say("{}: sync {}", asked_[token], outcome_of(response.error_code));
+    if (response.error_code != ErrorCode::kNone)
+      return say("{}: sync {}", asked_[token], outcome_of(response.error_code));
     say("{}: sync '{}'", asked_[token], std::string(as_text(response.assignment)));
   }
   void tell(RequestToken token, LeaveGroupResponse& response) {
@@ -445,7 +465,8 @@ class Player {
   void tell(RequestToken token, Response& response) {
     for (const auto& topic : response.topics) {
       for (const auto& partition : topic.partitions) {
-        say("{}: {}-{} {}", asked_[token], topic.name, partition.partition_index.value(), outcome_of(partition.error_code));
+        say("{}: {}-{} {}", asked_[token], topic.name, partition.partition_index.value(),
+            outcome_of(partition.error_code));
       }
     }
     if constexpr (requires { response.error_code; }) {
@@ -453,7 +474,8 @@ class Player {
     }
   }
   void tell(RequestToken token, DeleteGroupsResponse& response) {
-    for (const auto& result : response.results) say("{}: {} {}", asked_[token], result.group_id, outcome_of(result.error_code));
+    for (const auto& result : response.results)
+      say("{}: {} {}", asked_[token], result.group_id, outcome_of(result.error_code));
   }
 
   GroupOptions options_;

@@ -12,7 +12,8 @@ using namespace kurier::coordinator;
 
 namespace {
 
-void write(const std::string& path, const std::vector<ScenarioLine>& lines, const std::vector<std::vector<std::string>>& traces) {
+void write(const std::string& path, const std::vector<ScenarioLine>& lines,
+           const std::vector<std::vector<std::string>>& traces) {
   std::ofstream file(path);
   for (std::size_t i = 0; i < lines.size(); ++i) {
     file << lines[i].text << '\n';

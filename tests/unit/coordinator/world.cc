@@ -31,12 +31,15 @@ GroupOptions options_of(std::uint64_t seed) {
 }
 
 // What a leader sends: which assignment it is, and whose part.
-std::string assignment_text(std::int64_t serial, const std::string& member) { return fmt::format("{}:{}", serial, member); }
+std::string assignment_text(std::int64_t serial, const std::string& member) {
+  return fmt::format("{}:{}", serial, member);
+}
 std::string serial_of(const std::string& assignment) { return assignment.substr(0, assignment.find(':')); }
 
 }  // namespace
 
-World::World(std::uint64_t seed, Bug bug) : bug_(bug), random_(seed), options_(options_of(seed)), bench_(options_, seed + 1) {
+World::World(std::uint64_t seed, Bug bug)
+    : bug_(bug), random_(seed), options_(options_of(seed)), bench_(options_, seed + 1) {
   for (std::size_t i = 0; i < 7; ++i) {
     Client client;
     client.name = fmt::format("c{}", i);
@@ -73,9 +76,11 @@ void World::join(std::size_t index) {
   // A static member that restarts unchanged while the group is stable does not disturb it.
   const ClassicGroup* group = bench_.core().classic_group(client.group);
   const auto* known = group != nullptr && client.instance ? group->static_member(*client.instance) : nullptr;
-  const bool must_stay = restarts && !changed && !holding_ && bench_.pending().empty() && known != nullptr && group->is(ClassicGroupState::kStable) &&
-                         group->members().find(*known)->second.protocols.front().name == request.protocols.front().name &&
-                         group->members().size() < options_.max_size;
+  const bool must_stay =
+      restarts && !changed && !holding_ && bench_.pending().empty() && known != nullptr &&
+      group->is(ClassicGroupState::kStable) &&
+      group->members().find(*known)->second.protocols.front().name == request.protocols.front().name &&
+      group->members().size() < options_.max_size;
   const std::int32_t before = group == nullptr ? 0 : group->generation_id();
   const RequestContext context{static_cast<std::int16_t>(one_in(3) ? 3 : 9), client.name, "/127.0.0.1"};
   const RequestContext from = client.instance ? RequestContext{9, client.name, "/127.0.0.1"} : context;
@@ -84,7 +89,8 @@ void World::join(std::size_t index) {
   if (!must_stay) return;
   ++counts_["static restart"];
   group = bench_.core().classic_group(client.group);
-  if (!group->is(ClassicGroupState::kStable) || group->generation_id() != before) fail("a static member's restart made a rebalance");
+  if (!group->is(ClassicGroupState::kStable) || group->generation_id() != before)
+    fail("a static member's restart made a rebalance");
 }
 
 void World::sync(std::size_t index) {
@@ -125,7 +131,8 @@ void World::commit(std::size_t index) {
     request.transactional_id = "txn";
     request.producer_id = ProducerId(static_cast<std::int64_t>(1 + below(2)));
     fill(request);
-    bench_.take(bench_.core().txn_offset_commit(ask(index, value), {5, client.name, "/127.0.0.1"}, request, bench_.now()));
+    bench_.take(
+        bench_.core().txn_offset_commit(ask(index, value), {5, client.name, "/127.0.0.1"}, request, bench_.now()));
   } else {
     protocol::OffsetCommitRequest request;
     fill(request);
@@ -165,19 +172,16 @@ void World::heartbeat(std::size_t index) {
   const std::int32_t generation = group == nullptr ? -1 : group->generation_id();
   const ErrorCode error = bench_.core().heartbeat(request, bench_.now()).error_code;
   ++counts_["heartbeat"];
-  if (error == ErrorCode::kNone && generation != client.generation) fail("a heartbeat of another generation was accepted");
+  if (error == ErrorCode::kNone && generation != client.generation)
+    fail("a heartbeat of another generation was accepted");
   if (error != ErrorCode::kNone) client.wish = Client::Wish::kJoin;
 }
 
 void World::do_what_is_due(std::size_t index) {
   switch (clients_[index].wish) {
-    case Client::Wish::kJoin:
-      clients_[index].wish = Client::Wish::kWait;
-      return join(index);
+    case Client::Wish::kJoin: clients_[index].wish = Client::Wish::kWait; return join(index);
     case Client::Wish::kWait: return bench_.pass(std::chrono::milliseconds(below(1'000)));
-    case Client::Wish::kSync:
-      clients_[index].wish = Client::Wish::kWait;
-      return sync(index);
+    case Client::Wish::kSync: clients_[index].wish = Client::Wish::kWait; return sync(index);
     case Client::Wish::kWork: return one_in(2) ? commit(index) : heartbeat(index);
   }
 }
@@ -185,10 +189,12 @@ void World::do_what_is_due(std::size_t index) {
 void World::anything(std::size_t client) {
   Client& who = clients_[client];
   switch (below(16)) {
-    case 0: case 1: join(client); break;
+    case 0:
+    case 1: join(client); break;
     case 2: sync(client); break;
     case 3: heartbeat(client); break;
-    case 4: case 5: commit(client); break;
+    case 4:
+    case 5: commit(client); break;
     case 6: {
       protocol::LeaveGroupRequest request;
       request.group_id = who.group;
@@ -200,7 +206,9 @@ void World::anything(std::size_t client) {
       break;
     }
     case 7: bench_.pass(std::chrono::milliseconds(below(8'000))); break;
-    case 8: case 9: case 10: log_event(); break;
+    case 8:
+    case 9:
+    case 10: log_event(); break;
     case 11: bench_.end_transaction(ProducerId(static_cast<std::int64_t>(1 + below(2))), one_in(2)); break;
     case 12:
       if (one_in(10)) bench_.pass(std::chrono::minutes(below(40)));
@@ -251,7 +259,8 @@ void World::look(const std::string& why) {
 void World::hear(RequestToken token, const protocol::JoinGroupResponse& response) {
   Client& client = clients_[asked_[token].client];
   if (response.error_code == ErrorCode::kMemberIdRequired) client.id = response.member_id;
-  if (response.error_code == ErrorCode::kUnknownMemberId || response.error_code == ErrorCode::kFencedInstanceId) client.id.clear();
+  if (response.error_code == ErrorCode::kUnknownMemberId || response.error_code == ErrorCode::kFencedInstanceId)
+    client.id.clear();
   client.wish = response.error_code == ErrorCode::kNone ? Client::Wish::kSync : Client::Wish::kJoin;
   if (response.error_code != ErrorCode::kNone) return;
   client.id = response.member_id;
@@ -279,7 +288,8 @@ void World::hear(RequestToken token, const protocol::SyncGroupResponse& response
   const std::string serial = serial_of(assignment);
   const auto [shared, fresh] = assignment_of_generation_.try_emplace({asked.group, asked.generation}, serial);
   if (!fresh && shared->second != serial) {
-    fail(fmt::format("generation {} of {} has the assignments {} and {}", asked.generation, asked.group, shared->second, serial));
+    fail(fmt::format("generation {} of {} has the assignments {} and {}", asked.generation, asked.group, shared->second,
+                     serial));
   }
 }
 
@@ -305,7 +315,8 @@ void World::check_state() {
   std::set<std::string> deleted;
   for (const LogEntry& entry : bench_.log()) {
     if (entry.marker) continue;
-    const auto decoded = decode_record(entry.record.key, entry.record.value ? std::optional<ByteView>(*entry.record.value) : std::nullopt);
+    const auto decoded = decode_record(
+        entry.record.key, entry.record.value ? std::optional<ByteView>(*entry.record.value) : std::nullopt);
     if (const auto* offset = std::get_if<OffsetRecord>(&*decoded); offset != nullptr && offset->offset) {
       logged.insert(offset->offset->offset.value());
     }
@@ -316,7 +327,8 @@ void World::check_state() {
   for (const char* id : {"g", "h"}) {
     if (bench_.core().classic_group(id) != nullptr) continue;
     std::erase_if(assignment_of_generation_, [&](const auto& entry) { return entry.first.first == id; });
-    std::erase_if(assignment_of_member_, [&](const auto& entry) { return entry.first.starts_with(std::string(id) + " "); });
+    std::erase_if(assignment_of_member_,
+                  [&](const auto& entry) { return entry.first.starts_with(std::string(id) + " "); });
   }
 
   if (!bench_.pending().empty()) return;
@@ -342,7 +354,8 @@ void World::check_group_against_log(const std::string& id, const GroupCoordinato
   }
   auto expected = live->record(live->assignments());
   auto actual = loaded->record(loaded->assignments());
-  // A group of size beyond the maximum rebalances on load; the record of an assignment is written before the group is stable.
+  // A group of size beyond the maximum rebalances on load; the record of an assignment is written before the group is
+  // stable.
   actual.current_state_timestamp = expected.current_state_timestamp;
   if (expected != actual) fail(fmt::format("{} is {} but the log says {}", id, to_string(expected), to_string(actual)));
 }

@@ -1,5 +1,5 @@
-// World: members of a few groups that join, sync, commit, leave, die and restart at random against a Bench, and the checker that
-// watches them. After each step `violation` says what is wrong, or nothing. One seed gives one history.
+// World: members of a few groups that join, sync, commit, leave, die and restart at random against a Bench, and the
+// checker that watches them. After each step `violation` says what is wrong, or nothing. One seed gives one history.
 #pragma once
 
 #include <map>

@@ -2,6 +2,7 @@
 #include <fmt/core.h>
 
 #include <algorithm>
+#include <set>
 
 #include "coordinator/group/classic_rebalancer.h"
 #include "coordinator/group/records.h"
@@ -31,11 +32,8 @@ std::string client_reason(const protocol::JoinGroupRequest& request) {
 
 // A protocol counts once, however often a client names it.
 void drop_repeated(std::vector<GroupProtocol>& protocols) {
-  std::vector<GroupProtocol> once;
-  for (GroupProtocol& protocol : protocols) {
-    if (std::ranges::find(once, protocol.name, &GroupProtocol::name) == once.end()) once.push_back(std::move(protocol));
-  }
-  protocols = std::move(once);
+  std::set<std::string> seen;
+  std::erase_if(protocols, [&](const GroupProtocol& protocol) { return !seen.insert(protocol.name).second; });
 }
 
 bool same(const std::vector<GroupProtocol>& left, const std::vector<GroupProtocol>& right) {

@@ -2,8 +2,8 @@
 // answered, which record is written?
 //
 // Called by GroupCoordinator, one thread. A JoinGroup that is not answered waits in its member until the join phase is
-// complete; a SyncGroup until the leader's assignment is committed. The rules are Apache Kafka 4.4's; docs/coordinator.md
-// lists where they are not. classic_join.cc has JoinGroup, classic_rebalancer.cc what follows.
+// complete; a SyncGroup until the leader's assignment is committed. The rules are Apache Kafka 4.4's;
+// docs/coordinator.md lists where they are not. classic_join.cc has JoinGroup, classic_rebalancer.cc what follows.
 #pragma once
 
 #include <memory>

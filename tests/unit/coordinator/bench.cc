@@ -28,6 +28,7 @@ void Bench::take(Outcome outcome) {
       replay_entry(state_, log_.back(), log_.size() - 1);
     }
     pending_.push_back(append.id);
+    ++log_changes_;
   }
   for (Answer& answer : outcome.answers) answers_.push_back(std::move(answer));
   while (!hold_ && !pending_.empty()) commit_next();
@@ -49,6 +50,7 @@ void Bench::fail_next(protocol::ErrorCode error) {
   pending_.pop_front();
   std::erase_if(log_, [&](const LogEntry& entry) { return entry.append == append && !entry.marker; });
   state_ = replayed();
+  ++log_changes_;
   take(core_->append_failed(append, error, now_));
 }
 
@@ -66,6 +68,7 @@ void Bench::pass(std::chrono::milliseconds time) {
 
 void Bench::end_transaction(ProducerId producer, bool commit) {
   log_.push_back({0, {}, producer, commit});
+  ++log_changes_;
   replay_entry(state_, log_.back(), log_.size() - 1);
 }
 
@@ -88,6 +91,7 @@ void Bench::resign() {
 void Bench::restart() {
   resign();
   state_ = replayed();
+  ++log_changes_;
   start();
 }
 
@@ -95,6 +99,7 @@ void Bench::forget_last_entry() {
   if (log_.empty()) return;
   log_.pop_back();
   state_ = replayed();
+  ++log_changes_;
 }
 
 MemoryGroupState Bench::replayed() const {

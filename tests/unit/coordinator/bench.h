@@ -28,6 +28,7 @@ class Bench {
   GroupCoordinator& core() { return *core_; }
   [[nodiscard]] const MemoryGroupState& state() const { return state_; }
   [[nodiscard]] const std::vector<LogEntry>& log() const { return log_; }
+  [[nodiscard]] std::uint64_t log_changes() const { return log_changes_; }
   [[nodiscard]] Now now() const { return now_; }
   RequestToken token() { return ++last_token_; }
 
@@ -67,6 +68,7 @@ class Bench {
   std::vector<LogEntry> log_;
   std::deque<AppendId> pending_;
   std::vector<Answer> answers_;
+  std::uint64_t log_changes_ = 1;
   bool hold_ = false;
   bool lose_next_record_ = false;
   RequestToken last_token_ = 0;

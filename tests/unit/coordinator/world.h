@@ -62,6 +62,7 @@ class World {
   template <class Other>
   void hear(RequestToken, const Other&) {}
   void check_state();
+  void check_log();
   void check_group_against_log(const std::string& id, const GroupCoordinator& shadow);
   void fail(std::string what) {
     if (violation_.empty()) violation_ = std::move(what);
@@ -78,6 +79,11 @@ class World {
   std::map<std::pair<std::string, std::int32_t>, std::string> assignment_of_generation_;
   std::map<std::string, std::string> assignment_of_member_;  // group, generation and member
   std::set<std::string> unsure_;                      // groups that are ahead of the log, since an append failed
+  // What the log says, and a coordinator that loaded it; made anew when the log has changed.
+  MemoryGroupState replayed_;
+  SeededRandom unused_{1};
+  std::unique_ptr<GroupCoordinator> shadow_;
+  std::uint64_t checked_changes_ = 0;
   bool holding_ = false;
   std::map<std::string, int> counts_;
   std::string violation_;

@@ -29,7 +29,8 @@ struct ApiEntry {
 [[nodiscard]] std::span<const ApiEntry> served_apis();
 [[nodiscard]] const ApiEntry* find_served(protocol::ApiKey key, bool on_controller_listener);
 
-class ClusterControl;  // broker/cluster_control.h
+class ClusterControl;     // broker/cluster_control.h
+class GroupCoordinators;  // broker/group_coordinators.h
 
 class Broker final : public net::RequestHandler {
  public:
@@ -40,8 +41,8 @@ class Broker final : public net::RequestHandler {
     Random& random;
   };
   // `shards` and `control` outlive it; `shard` is its own place among the `shard_count` shards.
-  Broker(Ports ports, const config::NodeConfig& config, std::string cluster_id, ClusterControl& control, const Shards& shards,
-         ShardIndex shard, ShardIndex shard_count);
+  Broker(Ports ports, const config::NodeConfig& config, std::string cluster_id, ClusterControl& control, GroupCoordinators& groups,
+         const Shards& shards, ShardIndex shard, ShardIndex shard_count);
 
   // net::RequestHandler
   Result<net::Concurrency> classify(const net::ConnectionContext& connection, ByteView frame) override;
@@ -52,6 +53,8 @@ class Broker final : public net::RequestHandler {
   [[nodiscard]] const config::NodeConfig& config() const { return config_; }
   [[nodiscard]] const std::string& cluster_id() const { return cluster_id_; }
   [[nodiscard]] ClusterControl& control() { return control_; }
+  // Those of this shard.
+  [[nodiscard]] GroupCoordinators& groups() { return groups_; }
   [[nodiscard]] const Shards& shards() const { return shards_; }
   [[nodiscard]] ShardIndex shard() const { return shard_; }
   [[nodiscard]] PartitionTable& partitions() { return partitions_; }
@@ -77,6 +80,7 @@ class Broker final : public net::RequestHandler {
   const config::NodeConfig& config_;
   const std::string cluster_id_;
   ClusterControl& control_;
+  GroupCoordinators& groups_;
   const Shards& shards_;
   const ShardIndex shard_;
   PartitionTable partitions_;

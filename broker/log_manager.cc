@@ -96,10 +96,11 @@ Result<LogManager::Opened> LogManager::open_log(const replication::MetadataImage
 
 Result<void> LogManager::adopt(const replication::TopicImage& topic, const replication::PartitionImage& partition, Opened opened) {
   const auto state = leadership(partition, opened.config);
-  const PartitionPorts ports{ports_.clock, ports_.executor, ports_.timers, ports_.flusher, *this};
-  auto adopted = std::make_shared<Partition>(ports, topic.name, topic.id, partition.partition_id, std::move(opened.log), state,
+  const bool leads = partition.leader == config_.node_id;
+  auto adopted = std::make_shared<Partition>(partition_ports(), topic.name, topic.id, partition.partition_id, std::move(opened.log), state,
                                              std::move(opened.config));
   TRY(adopted->begin());
+  if (leads) ports_.observer.leads(adopted, partition_ports());
   table_.add(std::move(adopted));
   return {};
 }
@@ -122,6 +123,11 @@ void LogManager::apply(const replication::MetadataImage& image, const replicatio
         if (directory != nullptr) directory->has_unopened = true;
       } else if (known->leader().leader_epoch() != partition.leader_epoch) {
         known->lead(leadership(partition, known->config()));
+        if (partition.leader == config_.node_id) {
+          ports_.observer.leads(known, partition_ports());
+        } else {
+          ports_.observer.leads_no_longer(known);
+        }
       }
     }
   }
@@ -161,6 +167,7 @@ void LogManager::remove(TopicId topic) {
   for (const auto& partition : table_.remove(topic)) {
     if (!partition) continue;
     partition->resign();
+    ports_.observer.leads_no_longer(partition);
     // Kafka's name for it: out of the way at once, gone after file.delete.delay.ms.
     const std::string& path = partition->log().directory();
     const std::string gone = fmt::format("{}.{}-delete", path, hex_of(topic));
@@ -234,7 +241,9 @@ void LogManager::disk_failed(const std::string& partition_path, const Error& err
 void LogManager::directory_failed(const LogDirectoryState& directory) {
   for (const auto& [id, topic] : table_.topics()) {
     for (const auto& partition : topic.partitions) {
-      if (partition && directory.holds(partition->log().directory())) partition->resign();
+      if (!partition || !directory.holds(partition->log().directory())) continue;
+      partition->resign();
+      ports_.observer.leads_no_longer(partition);
     }
   }
 }

@@ -17,12 +17,22 @@
 
 namespace kurier::broker {
 
+// Who wants to know what this shard leads: the coordinators. On the shard's thread, or the starting thread.
+class PartitionObserver {
+ public:
+  virtual ~PartitionObserver() = default;
+  // Also when it leads in a new epoch.
+  virtual void leads(const std::shared_ptr<Partition>& partition, PartitionPorts ports) = 0;
+  virtual void leads_no_longer(const std::shared_ptr<Partition>& partition) = 0;
+};
+
 struct LogManagerPorts {
   FileSystem& files;
   const Clock& clock;
   Executor& executor;  // of the shard
   Timers& timers;
   WorkPool& flusher;
+  PartitionObserver& observer;
   // A directory has failed for the first time; on the shard that saw it. Every shard's directory_failed is to be called.
   std::function<void(LogDirectoryState& directory, const Error& error)> directory_failed;
 };
@@ -64,6 +74,7 @@ class LogManager final : public DiskMonitor {
   [[nodiscard]] replication::PartitionLeaderState leadership(const replication::PartitionImage& partition,
                                                              const config::TopicConfig& config) const;
   void change_config(const replication::MetadataImage& image, const LocalTopic& topic);
+  [[nodiscard]] PartitionPorts partition_ports() { return {ports_.clock, ports_.executor, ports_.timers, ports_.flusher, *this}; }
   void remove(TopicId topic);
   void remove_later(std::vector<std::string> paths, std::chrono::milliseconds delay);
   void maintain(Partition& partition, Timestamp now);

@@ -94,6 +94,7 @@ class Node {
   LogDirectories directories_{files_};
   net::ThreadPool flusher_{"flush", 2};
   net::ThreadPool metadata_sync_{"metadata-sync", 1};
+  net::ThreadPool coordinator_reads_{"coordinator", 1};
   std::unique_ptr<storage::LogDirectory> metadata_directory_;  // where it is none of log.dirs
   std::unique_ptr<storage::StateDirectory> state_directory_;
   std::string cluster_id_;
@@ -245,11 +246,13 @@ Result<void> Node::start_shards() {
     ShardRuntime& shard = runtimes_[i];
     net::Reactor& reactor = *shard.reactor;
     shard.control = std::make_unique<ClusterControl>(reactor, control_->reactor(), *controller_, *metadata_fetches_, config_.node_id);
+    shard.groups = std::make_unique<GroupCoordinators>(
+        GroupCoordinators::Ports{clock_, reactor, reactor, reactor, random_, coordinator_reads_}, config_);
     shard.broker = std::make_unique<Broker>(Broker::Ports{clock_, reactor, reactor, random_}, config_, cluster_id_, *shard.control,
-                                            shards_, i, count);
+                                            *shard.groups, shards_, i, count);
     shard.broker->set_image(image);
     shard.logs = std::make_unique<LogManager>(
-        LogManagerPorts{files_, clock_, reactor, reactor, flusher_,
+        LogManagerPorts{files_, clock_, reactor, reactor, flusher_, *shard.groups,
                         [this](LogDirectoryState& directory, const Error& error) { directory_failed(directory, error); }},
         config_, shard.broker->partitions(), directories_, i, count);
     shard.server = std::make_unique<net::Server>(reactor, *shard.broker, server);
@@ -285,6 +288,7 @@ void Node::publish(const replication::ImagePointer& image, const replication::Me
     shard.reactor->post([&shard, image, shared] {
       shard.broker->set_image(image);
       shard.logs->apply(*image, *shared);
+      shard.groups->topics_deleted(shared->deleted_topics);
     });
   }
 }
@@ -294,6 +298,7 @@ void Node::serve() {
   for (ShardRuntime& shard : runtimes_) {
     shard.reactor->post([this, &shard] {
       shard.server->start();
+      shard.groups->expire_offsets_regularly();
       maintain_regularly(shard);
     });
   }
@@ -367,6 +372,7 @@ void Node::begin_stop(int signal_number) {
   for (ShardRuntime& shard : runtimes_) {
     shard.reactor->post([this, &shard] {
       shard.broker->begin_shutdown();
+      shard.groups->resign_all();
       shard.server->drain([this] { main_.post([this] { one_shard_has_drained(); }); });
       // A client that does not read its answers must not keep the node.
       shard.reactor->start(clock_.monotonic() + kDrainMax, [&shard] {

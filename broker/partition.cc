@@ -46,7 +46,7 @@ Result<void> Partition::begin() {
   return {};
 }
 
-Partition::Appended Partition::append(MutableByteView batches, bool acks_all) {
+Partition::Appended Partition::append(MutableByteView batches, bool acks_all, storage::AppendOrigin origin) {
   Appended appended;
   if (offline_) {
     appended.error = ErrorCode::kKafkaStorageError;
@@ -54,7 +54,7 @@ Partition::Appended Partition::append(MutableByteView batches, bool acks_all) {
   }
   if (acks_all) appended.error = leader_.check_acks_all();
   if (appended.error != ErrorCode::kNone) return appended;
-  auto result = log_->append(batches, leader_.leader_epoch(), ports_.clock.wall());
+  auto result = log_->append(batches, leader_.leader_epoch(), ports_.clock.wall(), origin);
   if (!result) {
     if (result.error().failure == Failure::kNoSpace) {
       disk_full(result.error());
@@ -108,6 +108,7 @@ void Partition::log_advanced() {
 void Partition::perform(PartitionActions actions) {
   const auto self = shared_from_this();
   if (actions.high_watermark_advanced) log_->high_watermark_is(leader_.high_watermark());
+  if (actions.high_watermark_advanced && high_watermark_advanced_) high_watermark_advanced_(leader_.high_watermark());
   for (const replication::ProduceCompletion& completion : actions.produce) {
     if (auto found = producers_.extract(completion.waiter)) found.mapped()->set(completion.error);
   }

@@ -46,7 +46,7 @@ class Partition final : public std::enable_shared_from_this<Partition> {
     std::string message;
   };
   // Checked batches. The frame that holds them may be released when this returns.
-  Appended append(MutableByteView batches, bool acks_all);
+  Appended append(MutableByteView batches, bool acks_all, storage::AppendOrigin origin = storage::AppendOrigin::kClient);
   // Whether a response must wait although its append has succeeded: acks=all, or flush.messages=1 with any acks but 0.
   [[nodiscard]] bool must_wait(bool acks_all) const;
   // Until everything before `required` is replicated (and durable, with flush.messages=1), or the deadline.
@@ -56,6 +56,8 @@ class Partition final : public std::enable_shared_from_this<Partition> {
   using Wake = std::move_only_function<void()>;
   replication::WaiterId wake_when_beyond(replication::FetchBound bound, Offset beyond, Wake wake);
   void forget(replication::WaiterId waiter);
+  // Called whenever the high watermark has advanced; null: nobody.
+  void on_high_watermark(std::move_only_function<void(Offset)> advanced) { high_watermark_advanced_ = std::move(advanced); }
 
   void flush_if_due();
   // What lies before the active segment will not change any more: it is made durable, so that a restart need not check it.
@@ -94,6 +96,7 @@ class Partition final : public std::enable_shared_from_this<Partition> {
   config::TopicConfig config_;
   std::unordered_map<replication::WaiterId, Event<protocol::ErrorCode>*> producers_;
   std::unordered_map<replication::WaiterId, Wake> fetches_;
+  std::move_only_function<void(Offset)> high_watermark_advanced_;
   replication::WaiterId last_waiter_ = 0;
   bool flushing_ = false;
   bool full_ = false;     // the disk, at the last append

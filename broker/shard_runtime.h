@@ -6,6 +6,7 @@
 
 #include "broker/broker.h"
 #include "broker/cluster_control.h"
+#include "broker/group_coordinators.h"
 #include "broker/log_manager.h"
 #include "broker/net/reactor.h"
 #include "broker/net/server.h"
@@ -16,6 +17,7 @@ namespace kurier::broker {
 struct ShardRuntime {
   net::Reactor* reactor = nullptr;
   std::unique_ptr<ClusterControl> control;
+  std::unique_ptr<GroupCoordinators> groups;
   std::unique_ptr<Broker> broker;
   std::unique_ptr<LogManager> logs;
   std::unique_ptr<net::Server> server;

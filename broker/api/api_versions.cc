@@ -14,12 +14,21 @@ using protocol::ApiKey;
 std::span<const ApiEntry> served_apis() {
   // Requests of one connection take effect in their order; only produce requests may be under way together.
   static constexpr auto kInOrder = Concurrency::kExclusive;
-  static constexpr std::array<ApiEntry, 15> kServed{{
+  static constexpr std::array<ApiEntry, 26> kServed{{
       {ApiKey::kProduce, 3, 13, true, false, Concurrency::kOverlapping, api::produce},
       {ApiKey::kFetch, 4, 18, true, false, kInOrder, api::fetch},
       {ApiKey::kFetch, 4, 18, false, true, kInOrder, api::fetch_metadata},
       {ApiKey::kListOffsets, 1, 11, true, false, kInOrder, api::list_offsets},
       {ApiKey::kMetadata, 0, 13, true, false, kInOrder, api::metadata},
+      {ApiKey::kOffsetCommit, 2, 10, true, false, kInOrder, api::offset_commit},
+      {ApiKey::kOffsetFetch, 1, 10, true, false, kInOrder, api::offset_fetch},
+      {ApiKey::kFindCoordinator, 0, 6, true, false, kInOrder, api::find_coordinator},
+      {ApiKey::kJoinGroup, 0, 9, true, false, kInOrder, api::join_group},
+      {ApiKey::kHeartbeat, 0, 4, true, false, kInOrder, api::heartbeat},
+      {ApiKey::kLeaveGroup, 0, 5, true, false, kInOrder, api::leave_group},
+      {ApiKey::kSyncGroup, 0, 5, true, false, kInOrder, api::sync_group},
+      {ApiKey::kDescribeGroups, 0, 6, true, false, kInOrder, api::describe_groups},
+      {ApiKey::kListGroups, 0, 5, true, false, kInOrder, api::list_groups},
       {ApiKey::kApiVersions, 0, 5, true, true, kInOrder, api::api_versions},
       {ApiKey::kCreateTopics, 2, 7, true, true, kInOrder, api::create_topics},
       {ApiKey::kDeleteTopics, 1, 6, true, true, kInOrder, api::delete_topics},
@@ -27,6 +36,8 @@ std::span<const ApiEntry> served_apis() {
       {ApiKey::kOffsetForLeaderEpoch, 2, 4, true, false, kInOrder, api::offset_for_leader_epoch},
       {ApiKey::kDescribeConfigs, 1, 4, true, true, kInOrder, api::describe_configs},
       {ApiKey::kCreatePartitions, 0, 3, true, true, kInOrder, api::create_partitions},
+      {ApiKey::kDeleteGroups, 0, 3, true, false, kInOrder, api::delete_groups},
+      {ApiKey::kOffsetDelete, 0, 0, true, false, kInOrder, api::offset_delete},
       {ApiKey::kDescribeQuorum, 0, 2, true, true, kInOrder, api::describe_quorum},
       {ApiKey::kDescribeCluster, 0, 2, true, true, kInOrder, api::describe_cluster},
       {ApiKey::kDescribeTopicPartitions, 0, 0, true, false, kInOrder, api::describe_topic_partitions},

@@ -74,7 +74,8 @@ std::vector<MetadataRequest::MetadataRequestTopic> wanted_of(const MetadataReque
   return wanted;
 }
 
-// auto.create.topics.enable: with the broker's defaults; the internal topics with their own.
+}  // namespace
+
 protocol::CreateTopicsRequest creation_of(const std::set<std::string>& names, const config::NodeConfig& config) {
   protocol::CreateTopicsRequest request;
   for (const std::string& name : names) {
@@ -99,8 +100,6 @@ protocol::CreateTopicsRequest creation_of(const std::set<std::string>& names, co
   }
   return request;
 }
-
-}  // namespace
 
 Task<net::Reply> metadata(Broker& broker, Call call) {
   const auto request = parse_body<MetadataRequest>(call.request);

@@ -1,7 +1,10 @@
 // What several handlers say about topics, brokers and permissions.
 #pragma once
 
+#include <set>
+
 #include "broker/broker.h"
+#include "protocol/messages/create_topics_request.h"
 
 namespace kurier::broker::api {
 
@@ -13,6 +16,9 @@ struct Address {
 [[nodiscard]] std::optional<Address> address_of(const replication::BrokerImage& broker, const std::string& listener_name);
 
 [[nodiscard]] bool is_internal_topic(const std::string& name);
+
+// How topics are made by use: with the broker's defaults, the internal topics with their own configuration.
+[[nodiscard]] protocol::CreateTopicsRequest creation_of(const std::set<std::string>& names, const config::NodeConfig& config);
 
 // Without an authorizer everybody may do everything: a bit for each AclOperation that applies.
 inline constexpr std::int32_t kAllTopicOperations = 0b1101'1111'1000;

@@ -1,0 +1,84 @@
+// FindCoordinator: which broker coordinates a group. The first one to ask makes __consumer_offsets.
+#include "broker/api/group_calls.h"
+#include "broker/api/handlers.h"
+#include "broker/api/topic_views.h"
+#include "broker/cluster_control.h"
+#include "coordinator/group/java_strings.h"
+#include "protocol/messages/find_coordinator_request.h"
+#include "protocol/messages/find_coordinator_response.h"
+
+namespace kurier::broker::api {
+namespace {
+
+using protocol::ErrorCode;
+using protocol::FindCoordinatorResponse;
+using Coordinator = FindCoordinatorResponse::Coordinator;
+
+constexpr std::int8_t kGroup = 0;
+constexpr const char* kOffsetsTopic = "__consumer_offsets";
+
+void no_coordinator(Coordinator& out, ErrorCode error, std::string message) {
+  out.node_id = BrokerId(-1);
+  out.host = "";
+  out.port = -1;
+  out.error_code = error;
+  out.error_message = std::move(message);
+}
+
+void describe(const Broker& broker, const Call& call, const std::string& key, Coordinator& out) {
+  out.key = key;
+  const auto image = broker.image();
+  const auto topic = image->topic(kOffsetsTopic);
+  const replication::PartitionImage* partition = nullptr;
+  if (topic && !topic->partitions.empty()) {
+    const auto index = coordinator::group_partition(key, static_cast<std::int32_t>(topic->partitions.size()));
+    partition = image->partition(topic->id, PartitionIndex(index));
+  }
+  const replication::BrokerImage* leader = partition == nullptr ? nullptr : image->broker(partition->leader);
+  const auto address = leader == nullptr || leader->fenced ? std::nullopt : address_of(*leader, call.connection.listener_name);
+  if (!address) return no_coordinator(out, ErrorCode::kCoordinatorNotAvailable, "The coordinator is not available.");
+  out.node_id = partition->leader;
+  out.host = address->host;
+  out.port = address->port;
+}
+
+Task<void> make_offsets_topic(Broker& broker) {
+  if (broker.image()->topic(kOffsetsTopic)) co_return;
+  const auto created = co_await broker.control().create_topics(creation_of({kOffsetsTopic}, broker.config()));
+  for (const auto& result : created.topics) {
+    if (result.error_code == ErrorCode::kNone || result.error_code == ErrorCode::kTopicAlreadyExists) continue;
+    LOG_WARN("{} could not be created: {} {}", kOffsetsTopic, protocol::to_string(result.error_code), result.error_message.value_or(""));
+  }
+}
+
+}  // namespace
+
+Task<net::Reply> find_coordinator(Broker& broker, Call call) {
+  auto request = parse_body<protocol::FindCoordinatorRequest>(call.request);
+  if (!request) co_return refuse(call, request.error());
+  const bool batched = call.request.version >= 4;
+  if (!batched) request->coordinator_keys = {request->key};
+  if (request->key_type == kGroup) co_await make_offsets_topic(broker);
+  FindCoordinatorResponse response;
+  for (const std::string& key : request->coordinator_keys) {
+    Coordinator& out = response.coordinators.emplace_back();
+    if (request->key_type == kGroup) {
+      describe(broker, call, key, out);
+    } else {
+      out.key = key;
+      no_coordinator(out, ErrorCode::kInvalidRequest, "There are no transactions and no share groups here yet.");
+    }
+  }
+  if (!batched) {
+    Coordinator& only = response.coordinators.front();
+    response.error_code = only.error_code;
+    response.error_message = only.error_message;
+    response.node_id = only.node_id;
+    response.host = only.host;
+    response.port = only.port;
+    response.coordinators.clear();
+  }
+  co_return respond(call, response);
+}
+
+}  // namespace kurier::broker::api

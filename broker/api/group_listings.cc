@@ -1,0 +1,108 @@
+// DescribeGroups, ListGroups, DeleteGroups: over all coordinators of this broker.
+#include "broker/api/group_calls.h"
+#include "broker/api/handlers.h"
+#include "protocol/messages/delete_groups_request.h"
+#include "protocol/messages/delete_groups_response.h"
+#include "protocol/messages/describe_groups_request.h"
+#include "protocol/messages/describe_groups_response.h"
+#include "protocol/messages/list_groups_request.h"
+#include "protocol/messages/list_groups_response.h"
+
+namespace kurier::broker::api {
+
+using coordinator::GroupMachine;
+using coordinator::Now;
+using coordinator::RequestToken;
+using protocol::DeleteGroupsResponse;
+using protocol::DescribeGroupsResponse;
+using protocol::ErrorCode;
+using protocol::ListGroupsResponse;
+
+namespace {
+// READ 3, DELETE 6, DESCRIBE 8, DESCRIBE_CONFIGS 10, ALTER_CONFIGS 11: what there is to be done to a group.
+constexpr std::int32_t kAllGroupOperations = 1 << 3 | 1 << 6 | 1 << 8 | 1 << 10 | 1 << 11;
+}  // namespace
+
+Task<net::Reply> describe_groups(Broker& broker, Call call) {
+  const auto request = parse_body<protocol::DescribeGroupsRequest>(call.request);
+  if (!request) co_return refuse(call, request.error());
+  const auto context = request_context(call);
+  DescribeGroupsResponse response;
+  for (const std::string& group : request->groups) {
+    std::vector<DescribeGroupsResponse::DescribedGroup> described;
+    const ErrorCode error = co_await read_group(broker, group, true, [&](GroupMachine& machine, Now) {
+      described = machine.groups().describe_groups(context, {group});
+    });
+    if (error != ErrorCode::kNone) {
+      described.assign(1, {});
+      described.front().group_id = group;
+      described.front().error_code = error;
+    }
+    for (auto& one : described) {
+      if (request->include_authorized_operations && one.error_code == ErrorCode::kNone) one.authorized_operations = kAllGroupOperations;
+      response.groups.push_back(std::move(one));
+    }
+  }
+  co_return respond(call, response);
+}
+
+namespace {
+
+struct Listing {
+  const protocol::ListGroupsRequest& request;
+  std::vector<ListGroupsResponse> of_shard;
+};
+
+Task<void> list_here(Broker& broker, Listing& listing) {
+  ListGroupsResponse& response = listing.of_shard[broker.shard()];
+  for (const auto& [index, runtime] : broker.groups().all()) {
+    if (runtime->availability() != ErrorCode::kNone) {
+      response.error_code = runtime->availability();
+      co_return;
+    }
+    auto groups = runtime->machine().groups().list_groups(listing.request);
+    response.groups.insert(response.groups.end(), std::make_move_iterator(groups.begin()), std::make_move_iterator(groups.end()));
+  }
+}
+
+}  // namespace
+
+Task<net::Reply> list_groups(Broker& broker, Call call) {
+  const auto request = parse_body<protocol::ListGroupsRequest>(call.request);
+  if (!request) co_return refuse(call, request.error());
+  Listing listing{*request, std::vector<ListGroupsResponse>(broker.shards().count())};
+  std::vector<ShardIndex> everywhere;
+  for (ShardIndex i = 0; i < broker.shards().count(); ++i) everywhere.push_back(i);
+  co_await on_shards(broker.shards(), broker.shard(), everywhere, list_here, listing);
+  ListGroupsResponse response;
+  for (ListGroupsResponse& part : listing.of_shard) {
+    if (part.error_code != ErrorCode::kNone) response.error_code = part.error_code;
+    response.groups.insert(response.groups.end(), std::make_move_iterator(part.groups.begin()), std::make_move_iterator(part.groups.end()));
+  }
+  if (response.error_code != ErrorCode::kNone) response.groups.clear();
+  co_return respond(call, response);
+}
+
+Task<net::Reply> delete_groups(Broker& broker, Call call) {
+  const auto request = parse_body<protocol::DeleteGroupsRequest>(call.request);
+  if (!request) co_return refuse(call, request.error());
+  DeleteGroupsResponse response;
+  std::set<std::string> seen;
+  for (const std::string& group : request->groups_names) {
+    if (!seen.insert(group).second) continue;
+    auto answer = co_await ask_group(broker, group, [group](GroupMachine& machine, RequestToken token, Now now) {
+      return machine.groups().delete_groups(token, {group}, now);
+    });
+    if (answer) {
+      auto deleted = std::get<DeleteGroupsResponse>(std::move(*answer));
+      std::ranges::move(deleted.results, std::back_inserter(response.results));
+    } else {
+      auto& result = response.results.emplace_back();
+      result.group_id = group;
+      result.error_code = answer.error();
+    }
+  }
+  co_return respond(call, response);
+}
+
+}  // namespace kurier::broker::api

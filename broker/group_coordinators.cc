@@ -1,0 +1,95 @@
+#include "broker/group_coordinators.h"
+
+#include <fmt/core.h>
+
+#include "broker/partition_log.h"
+
+namespace kurier::broker {
+namespace {
+
+constexpr const char* kTopic = "__consumer_offsets";
+
+coordinator::GroupOptions options_of(const config::NodeConfig& config) {
+  coordinator::GroupOptions options;
+  options.initial_rebalance_delay = config.group.initial_rebalance_delay;
+  options.min_session_timeout = config.group.min_session_timeout;
+  options.max_session_timeout = config.group.max_session_timeout;
+  options.max_size = static_cast<std::size_t>(config.group.max_size);
+  options.offset_metadata_max = static_cast<std::size_t>(config.offsets.metadata_max_bytes);
+  options.offsets_retention = config.offsets.retention;
+  return options;
+}
+
+}  // namespace
+
+GroupCoordinators::GroupCoordinators(Ports ports, const config::NodeConfig& config)
+    : ports_(ports), config_(config), options_(options_of(config)) {}
+
+GroupCoordinators::~GroupCoordinators() { resign_all(); }
+
+std::expected<std::shared_ptr<GroupRuntime>, protocol::ErrorCode> GroupCoordinators::find(PartitionIndex partition) const {
+  const auto found = runtimes_.find(partition);
+  if (found == runtimes_.end()) return std::unexpected(protocol::ErrorCode::kNotCoordinator);
+  const protocol::ErrorCode availability = found->second->availability();
+  if (availability != protocol::ErrorCode::kNone) return std::unexpected(availability);
+  return found->second;
+}
+
+void GroupCoordinators::leads(const std::shared_ptr<Partition>& partition, PartitionPorts ports) {
+  if (partition->topic() != kTopic) return;
+  ports_.executor.post([this, partition, ports] { begin(partition, ports); });
+}
+
+void GroupCoordinators::begin(const std::shared_ptr<Partition>& partition, PartitionPorts ports) {
+  if (auto old = runtimes_.extract(partition->index())) old.mapped()->resign();
+  auto runtime = std::make_shared<GroupRuntime>(
+      coordinator::RuntimePorts{ports_.clock, ports_.timers, ports_.spawner}, fmt::format("{}-{}", kTopic, partition->index().value()),
+      std::make_unique<PartitionLog>(ports, partition, ports_.reads), std::make_unique<coordinator::GroupMachine>(options_, ports_.random),
+      partition->leader().leader_epoch(), config_.offsets.commit_timeout);
+  runtimes_[partition->index()] = runtime;
+  runtime->begin();
+}
+
+void GroupCoordinators::leads_no_longer(const std::shared_ptr<Partition>& partition) {
+  if (partition->topic() != kTopic) return;
+  ports_.executor.post([this, partition] {
+    if (auto old = runtimes_.extract(partition->index())) old.mapped()->resign();
+  });
+}
+
+void GroupCoordinators::topics_deleted(const std::map<TopicId, std::string>& topics) {
+  std::vector<coordinator::DeletedTopic> deleted;
+  for (const auto& [id, name] : topics) deleted.push_back({name, id});
+  if (deleted.empty()) return;
+  for (const auto& [index, runtime] : runtimes_) {
+    if (runtime->availability() != protocol::ErrorCode::kNone) continue;
+    for (const std::string& group : runtime->machine().groups().group_ids()) {
+      runtime->perform([group, deleted](coordinator::GroupMachine& machine, coordinator::Now now) {
+        return machine.groups().topics_deleted(group, deleted, now);
+      });
+    }
+  }
+}
+
+void GroupCoordinators::expire_offsets_regularly() {
+  constexpr std::chrono::milliseconds kNever = std::chrono::hours(24 * 365);
+  ports_.timers.start(ports_.clock.monotonic() + std::min(config_.offsets.retention_check_interval, kNever), [this] {
+    expire_offsets();
+    expire_offsets_regularly();
+  });
+}
+
+void GroupCoordinators::expire_offsets() {
+  for (const auto& [index, runtime] : runtimes_) {
+    if (runtime->availability() != protocol::ErrorCode::kNone) continue;
+    for (const std::string& group : runtime->machine().groups().group_ids()) {
+      runtime->perform([group](coordinator::GroupMachine& machine, coordinator::Now now) { return machine.groups().expire_offsets(group, now); });
+    }
+  }
+}
+
+void GroupCoordinators::resign_all() {
+  for (const auto& [index, runtime] : std::exchange(runtimes_, {})) runtime->resign();
+}
+
+}  // namespace kurier::broker

@@ -1,0 +1,55 @@
+// GroupCoordinators: the coordinators of the partitions of __consumer_offsets that one shard leads.
+//
+// On the shard's thread, but for `leads` and `leads_no_longer`, which the starting thread calls too: they post.
+#pragma once
+
+#include <expected>
+#include <map>
+#include <memory>
+
+#include "broker/log_manager.h"
+#include "config/node_config.h"
+#include "coordinator/group/group_machine.h"
+#include "coordinator/runtime/coordinator_runtime.h"
+
+namespace kurier::broker {
+
+using GroupRuntime = coordinator::CoordinatorRuntime<coordinator::GroupMachine>;
+
+class GroupCoordinators final : public PartitionObserver {
+ public:
+  struct Ports {
+    const Clock& clock;
+    Executor& executor;
+    Timers& timers;
+    Spawner& spawner;
+    Random& random;
+    WorkPool& reads;
+  };
+  GroupCoordinators(Ports ports, const config::NodeConfig& config);
+  ~GroupCoordinators() override;
+
+  // The coordinator of a partition, or NOT_COORDINATOR, or COORDINATOR_LOAD_IN_PROGRESS.
+  [[nodiscard]] std::expected<std::shared_ptr<GroupRuntime>, protocol::ErrorCode> find(PartitionIndex partition) const;
+  [[nodiscard]] const std::map<PartitionIndex, std::shared_ptr<GroupRuntime>>& all() const { return runtimes_; }
+
+  // PartitionObserver
+  void leads(const std::shared_ptr<Partition>& partition, PartitionPorts ports) override;
+  void leads_no_longer(const std::shared_ptr<Partition>& partition) override;
+
+  void topics_deleted(const std::map<TopicId, std::string>& topics);
+  void expire_offsets_regularly();
+  // Whoever waits is answered, and nothing is answered from now on.
+  void resign_all();
+
+ private:
+  void begin(const std::shared_ptr<Partition>& partition, PartitionPorts ports);
+  void expire_offsets();
+
+  Ports ports_;
+  const config::NodeConfig& config_;
+  coordinator::GroupOptions options_;
+  std::map<PartitionIndex, std::shared_ptr<GroupRuntime>> runtimes_;
+};
+
+}  // namespace kurier::broker

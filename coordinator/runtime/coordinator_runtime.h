@@ -1,0 +1,229 @@
+// CoordinatorRuntime: one coordinator partition from the moment this broker leads it: loading, appending, answering.
+//
+// A shell over a machine (the core: groups now, transactions and share groups later) and a RecordLog. It does what an Outcome
+// says, in the contract's order (docs/coordinator.md): the records of an append go to the log and are replayed at once with the
+// offsets that they got; where the log refuses them nothing was replayed and the machine hears of it; when the high watermark
+// has passed an append the machine hears of that, and gives the answers that waited. Everything on the partition's shard.
+//
+// A machine has: `Outcome` with `appends` and `answers`; replay(key, value, offset, producer), replay_end_transaction(producer,
+// commit), load(now), resign(now), committed(id, now), append_failed(id, error, now), tick(now), next_deadline().
+#pragma once
+
+#include <deque>
+#include <functional>
+#include <map>
+#include <memory>
+#include <utility>
+#include <variant>
+
+#include "base/executor.h"
+#include "base/log.h"
+#include "base/spawner.h"
+#include "coordinator/runtime/batch_replay.h"
+#include "coordinator/runtime/record_log.h"
+
+namespace kurier::coordinator {
+
+struct RuntimePorts {
+  const Clock& clock;
+  Timers& timers;
+  Spawner& spawner;
+};
+
+template <class Machine>
+class CoordinatorRuntime final : public RecordLogObserver, public std::enable_shared_from_this<CoordinatorRuntime<Machine>> {
+ public:
+  using Outcome = typename Machine::Outcome;
+  using Response = typename Machine::Response;
+  using Operation = std::move_only_function<Outcome(Machine& machine, RequestToken token, Now now)>;
+
+  // `name` is for the log: "__consumer_offsets-7". `commit_timeout`: offsets.commit.timeout.ms.
+  CoordinatorRuntime(RuntimePorts ports, std::string name, std::unique_ptr<RecordLog> log, std::unique_ptr<Machine> machine,
+                     LeaderEpoch epoch, std::chrono::milliseconds commit_timeout)
+      : ports_(ports), name_(std::move(name)), log_(std::move(log)), machine_(std::move(machine)), epoch_(epoch), commit_timeout_(commit_timeout) {}
+  ~CoordinatorRuntime() override { KURIER_CHECK(state_ == State::kResigned || state_ == State::kNew); }
+
+  // Replays the log and begins to answer. Once.
+  void begin() {
+    state_ = State::kLoading;
+    ports_.spawner.spawn("coordinator load", load(this->shared_from_this()));
+  }
+  // Everybody who waits is answered; nothing is called afterwards.
+  void resign() {
+    if (state_ == State::kResigned) return;
+    const bool was_active = state_ == State::kActive;
+    state_ = State::kResigned;
+    log_->observe(nullptr);
+    if (timer_ != 0) ports_.timers.cancel(std::exchange(timer_, 0));
+    for (const InFlight& append : std::exchange(appends_, {})) {
+      for (Event<bool>* reader : append.readers) reader->set(false);
+    }
+    works_.clear();
+    outcomes_.clear();
+    if (was_active) give_answers(machine_->resign(now()).answers);
+  }
+
+  // kNone, kCoordinatorLoadInProgress or kNotCoordinator.
+  [[nodiscard]] protocol::ErrorCode availability() const {
+    if (state_ == State::kActive) return protocol::ErrorCode::kNone;
+    return state_ == State::kResigned ? protocol::ErrorCode::kNotCoordinator : protocol::ErrorCode::kCoordinatorLoadInProgress;
+  }
+
+  // The answer to an operation, when there is one. Only while available.
+  static Task<Response> ask(std::shared_ptr<CoordinatorRuntime> self, Operation operation) {
+    KURIER_CHECK(self->state_ == State::kActive);
+    const RequestToken token = ++self->last_token_;
+    Event<Response> answered;
+    self->waiting_.emplace(token, &answered);
+    self->perform([token, operation = std::move(operation)](Machine& machine, Now now) mutable { return operation(machine, token, now); });
+    co_return co_await answered;
+  }
+  // Work that nobody waits for.
+  using Work = std::move_only_function<Outcome(Machine& machine, Now now)>;
+  void perform(Work work) {
+    if (state_ != State::kActive) return;
+    works_.push_back(std::move(work));
+    if (!busy_) settle();
+  }
+  // What reads directly. What it saw may not be committed yet: `until_committed` before it is told.
+  [[nodiscard]] Machine& machine() { return *machine_; }
+  [[nodiscard]] Now now() const { return {ports_.clock.monotonic(), ports_.clock.wall()}; }
+  // Whether everything that has been appended by now was committed before the commit timeout.
+  static Task<bool> until_committed(std::shared_ptr<CoordinatorRuntime> self) {
+    if (self->appends_.empty()) co_return true;
+    Event<bool> committed;
+    self->appends_.back().readers.push_back(&committed);
+    co_return co_await committed;
+  }
+
+  // RecordLogObserver
+  void committed_to(Offset high_watermark) override {
+    high_watermark_ = std::max(high_watermark_, high_watermark);
+    if (!busy_) settle();
+  }
+
+ private:
+  enum class State { kNew, kLoading, kActive, kResigned };
+  struct InFlight {
+    AppendId id = 0;
+    Offset end;
+    MonotonicTime deadline;
+    std::vector<Event<bool>*> readers;
+  };
+
+  static Task<void> load(std::shared_ptr<CoordinatorRuntime> self) {
+    constexpr std::size_t kChunkBytes = 1 << 20;
+    const MonotonicTime began = self->ports_.clock.monotonic();
+    Offset next = self->log_->log_start_offset();
+    while (self->state_ == State::kLoading && next < self->log_->log_end_offset()) {
+      const auto chunk = co_await self->log_->read(next, kChunkBytes);
+      if (self->state_ != State::kLoading) co_return;
+      Result<Offset> replayed = chunk ? replay_batches(*self->machine_, *chunk, next) : std::unexpected(chunk.error());
+      if (replayed && *replayed == next) replayed = fail(Failure::kCorrupt, "the log ends before its end offset");
+      if (!replayed) {
+        LOG_ERROR("{} cannot be loaded, its coordinator stays unavailable: {}", self->name_, replayed.error().context);
+        co_return;
+      }
+      next = *replayed;
+    }
+    if (self->state_ != State::kLoading) co_return;
+    self->state_ = State::kActive;
+    self->high_watermark_ = self->log_->high_watermark();
+    self->log_->observe(self.get());
+    if (next > self->log_->log_start_offset()) LOG_INFO("{} is loaded up to offset {} in {} ms", self->name_, next.value(),
+             std::chrono::duration_cast<std::chrono::milliseconds>(self->ports_.clock.monotonic() - began).count());
+    self->perform([](Machine& machine, Now now) { return machine.load(now); });
+  }
+
+  // One thing after the other, whatever the log or a resumed waiter calls meanwhile: the machine is not called before the
+  // records of its last outcome have been replayed.
+  void settle() {
+    const auto self = this->shared_from_this();
+    busy_ = true;
+    while (state_ == State::kActive) {
+      if (!outcomes_.empty()) {
+        Outcome outcome = std::move(outcomes_.front());
+        outcomes_.pop_front();
+        for (Append& append : outcome.appends) carry_out(append);
+        give_answers(std::move(outcome.answers));
+      } else if (!appends_.empty() && appends_.front().end <= high_watermark_) {
+        finish(protocol::ErrorCode::kNone);
+      } else if (!appends_.empty() && appends_.front().deadline <= ports_.clock.monotonic()) {
+        finish(protocol::ErrorCode::kRequestTimedOut);
+      } else if (!works_.empty()) {
+        Work work = std::move(works_.front());
+        works_.pop_front();
+        outcomes_.push_back(work(*machine_, now()));
+      } else {
+        break;
+      }
+    }
+    busy_ = false;
+    if (state_ == State::kActive) arm();
+  }
+
+  void carry_out(Append& append) {
+    const auto appended = log_->append(epoch_, append.records, append.transaction);
+    if (!appended) {
+      outcomes_.push_front(machine_->append_failed(append.id, appended.error(), now()));
+      return;
+    }
+    const ProducerId producer = append.transaction ? append.transaction->producer_id : ProducerId(-1);
+    for (std::size_t i = 0; i < append.records.size(); ++i) {
+      const CoordinatorRecord& record = append.records[i];
+      const Result<void> replayed = machine_->replay(record.key, record.value ? std::optional<ByteView>(*record.value) : std::nullopt,
+                                                     appended->first_offset + static_cast<std::int64_t>(i), producer);
+      KURIER_CHECK_MESSAGE(replayed.has_value(), replayed.error().context);
+    }
+    appends_.push_back({append.id, appended->end_offset, ports_.clock.monotonic() + commit_timeout_, {}});
+  }
+
+  void finish(protocol::ErrorCode error) {
+    const InFlight done = std::move(appends_.front());
+    appends_.pop_front();
+    const bool ok = error == protocol::ErrorCode::kNone;
+    outcomes_.push_back(ok ? machine_->committed(done.id, now()) : machine_->append_failed(done.id, error, now()));
+    for (Event<bool>* reader : done.readers) reader->set(ok);
+  }
+
+  template <class Answers>
+  void give_answers(Answers answers) {
+    for (auto& answer : answers) {
+      if (auto waiter = waiting_.extract(answer.token)) waiter.mapped()->set(std::move(answer.response));
+    }
+  }
+
+  // One timer for whatever is due first.
+  void arm() {
+    auto next = machine_->next_deadline();
+    if (!appends_.empty() && (!next || appends_.front().deadline < *next)) next = appends_.front().deadline;
+    if (!next || (timer_ != 0 && timer_at_ <= *next)) return;
+    if (timer_ != 0) ports_.timers.cancel(timer_);
+    timer_at_ = *next;
+    timer_ = ports_.timers.start(timer_at_, [weak = this->weak_from_this()] {
+      const auto self = weak.lock();
+      if (!self || self->state_ != State::kActive) return;
+      self->timer_ = 0;
+      self->perform([](Machine& machine, Now now) { return machine.tick(now); });
+    });
+  }
+
+  RuntimePorts ports_;
+  const std::string name_;
+  std::unique_ptr<RecordLog> log_;
+  std::unique_ptr<Machine> machine_;
+  const LeaderEpoch epoch_;
+  const std::chrono::milliseconds commit_timeout_;
+  State state_ = State::kNew;
+  bool busy_ = false;
+  std::deque<Work> works_;         // not begun yet
+  std::deque<Outcome> outcomes_;   // not carried out yet
+  std::deque<InFlight> appends_;   // in the log, not committed yet
+  Offset high_watermark_{0};
+  RequestToken last_token_ = 0;
+  std::map<RequestToken, Event<Response>*> waiting_;
+  TimerId timer_ = 0;
+  MonotonicTime timer_at_;
+};
+
+}  // namespace kurier::coordinator

@@ -1,0 +1,52 @@
+// Port: the log of one coordinator partition (of __consumer_offsets, __transaction_state, ...), as its coordinator sees it.
+//
+// The broker implements it over a partition, the simulation over memory. Everything on the partition's shard.
+#pragma once
+
+#include <expected>
+#include <optional>
+#include <span>
+#include <string>
+
+#include "base/bytes.h"
+#include "base/ids.h"
+#include "base/result.h"
+#include "base/task.h"
+#include "coordinator/runtime/append.h"
+#include "protocol/error_code.h"
+
+namespace kurier::coordinator {
+
+class RecordLogObserver {
+ public:
+  virtual ~RecordLogObserver() = default;
+  // Everything before `high_watermark` is committed. May be called from within append().
+  virtual void committed_to(Offset high_watermark) = 0;
+};
+
+class RecordLog {
+ public:
+  struct Appended {
+    Offset first_offset;
+    Offset end_offset;  // the append is committed when the high watermark has reached it
+  };
+
+  virtual ~RecordLog() = default;
+
+  // Appends the records as one batch, as acks=all does. Nothing is appended where an error is returned: kNotLeaderOrFollower
+  // (another leader epoch by now), kNotEnoughReplicas, kMessageTooLarge (beyond max.message.bytes), kKafkaStorageError, of a
+  // transaction also kInvalidProducerEpoch and the like.
+  virtual std::expected<Appended, protocol::ErrorCode> append(LeaderEpoch epoch, std::span<const CoordinatorRecord> records,
+                                                              const std::optional<TransactionOfAppend>& transaction) = 0;
+  // Whole batches from the one that holds `from` on, about `bytes_max` bytes; empty at the end of the log. The disk is read
+  // elsewhere: other work of the shard goes on.
+  virtual Task<Result<Bytes>> read(Offset from, std::size_t bytes_max) = 0;
+
+  [[nodiscard]] virtual Offset log_start_offset() const = 0;
+  [[nodiscard]] virtual Offset high_watermark() const = 0;
+  [[nodiscard]] virtual Offset log_end_offset() const = 0;
+  // Null: nobody.
+  virtual void observe(RecordLogObserver* observer) = 0;
+};
+
+}  // namespace kurier::coordinator

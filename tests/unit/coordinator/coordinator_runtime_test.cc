@@ -1,0 +1,203 @@
+#include "coordinator/runtime/coordinator_runtime.h"
+
+#include <catch2/catch.hpp>
+
+#include "base/random.h"
+#include "coordinator/group/group_machine.h"
+#include "coordinator/runtime/batch_builder.h"
+#include "protocol/messages/offset_commit_request.h"
+#include "protocol/messages/offset_fetch_request.h"
+#include "tests/support/manual_shard.h"
+
+using namespace kurier;
+using namespace kurier::coordinator;
+using protocol::ErrorCode;
+using Runtime = CoordinatorRuntime<GroupMachine>;
+
+namespace {
+
+// What a partition's log is to a coordinator; the test decides when something is committed and what is refused.
+struct Content {
+  std::vector<Bytes> batches;
+  Offset end{0};
+  Offset high_watermark{0};
+  LeaderEpoch epoch{0};
+  std::optional<ErrorCode> refuses;
+  bool commits_at_once = true;
+  RecordLogObserver* observer = nullptr;
+
+  void commit() {
+    high_watermark = end;
+    if (observer != nullptr) observer->committed_to(high_watermark);
+  }
+};
+
+class FakeLog final : public RecordLog {
+ public:
+  FakeLog(Content& content, const Clock& clock) : content_(content), clock_(clock) {}
+
+  std::expected<Appended, ErrorCode> append(LeaderEpoch epoch, std::span<const CoordinatorRecord> records,
+                                            const std::optional<TransactionOfAppend>& transaction) override {
+    if (epoch != content_.epoch) return std::unexpected(ErrorCode::kNotLeaderOrFollower);
+    if (content_.refuses) return std::unexpected(*content_.refuses);
+    Bytes batch = build_batch(records, transaction, clock_.wall());
+    protocol::stamp_offset(batch, content_.end, epoch);
+    const Offset first = content_.end;
+    content_.end += static_cast<std::int64_t>(records.size());
+    content_.batches.push_back(std::move(batch));
+    if (content_.commits_at_once) content_.commit();
+    return Appended{first, content_.end};
+  }
+  Task<Result<Bytes>> read(Offset from, std::size_t bytes_max) override {
+    Bytes bytes;
+    for (const Bytes& batch : content_.batches) {
+      if (protocol::RecordBatchView::parse(batch)->last_offset() < from) continue;
+      if (!bytes.empty() && bytes.size() + batch.size() > bytes_max) break;
+      bytes.insert(bytes.end(), batch.begin(), batch.end());
+    }
+    co_return bytes;
+  }
+  Offset log_start_offset() const override { return Offset(0); }
+  Offset high_watermark() const override { return content_.high_watermark; }
+  Offset log_end_offset() const override { return content_.end; }
+  void observe(RecordLogObserver* observer) override { content_.observer = observer; }
+
+ private:
+  Content& content_;
+  const Clock& clock_;
+};
+
+struct Fixture {
+  test::ManualShard shard;
+  SeededRandom random{1};
+  Content content;
+  std::shared_ptr<Runtime> runtime;
+
+  Fixture() { restart(); }
+  ~Fixture() { runtime->resign(); }
+
+  void restart() {
+    if (runtime) runtime->resign();
+    runtime = std::make_shared<Runtime>(RuntimePorts{shard, shard, shard}, "offsets-0", std::make_unique<FakeLog>(content, shard),
+                                        std::make_unique<GroupMachine>(GroupOptions{}, random), content.epoch,
+                                        std::chrono::milliseconds(5000));
+    runtime->begin();
+  }
+
+  static Task<void> take(std::shared_ptr<Runtime> runtime, Runtime::Operation operation, std::optional<Response>& into) {
+    auto response = co_await Runtime::ask(std::move(runtime), std::move(operation));
+    into.emplace(std::move(response));
+  }
+  void ask(Runtime::Operation operation, std::optional<Response>& into) {
+    shard.spawn("test", take(runtime, std::move(operation), into));
+  }
+
+  // A commit of a consumer without members.
+  void commit(std::int64_t offset, std::optional<Response>& into, const std::string& group = "g") {
+    protocol::OffsetCommitRequest request;
+    request.group_id = group;
+    auto& topic = request.topics.emplace_back();
+    topic.name = "t";
+    auto& partition = topic.partitions.emplace_back();
+    partition.committed_offset = Offset(offset);
+    partition.committed_metadata = "";
+    ask([request](GroupMachine& machine, RequestToken token, Now now) {
+      return machine.groups().offset_commit(token, {9, "client", "/127.0.0.1"}, request, now);
+    }, into);
+  }
+  static ErrorCode error_of(const std::optional<Response>& response) {
+    return std::get<protocol::OffsetCommitResponse>(*response).topics.at(0).partitions.at(0).error_code;
+  }
+  std::int64_t committed(const std::string& group = "g") {
+    const auto offset = runtime->machine().state().offset(group, "t", 0);
+    return offset ? offset->offset.value() : -1;
+  }
+};
+
+}  // namespace
+
+TEST_CASE("an answer waits until its records are committed") {
+  Fixture f;
+  f.content.commits_at_once = false;
+  std::optional<Response> first;
+  std::optional<Response> second;
+  f.commit(5, first);
+  f.commit(6, second);
+  REQUIRE_FALSE(first);
+  REQUIRE(f.content.end == Offset(2));
+  f.content.high_watermark = Offset(1);
+  f.content.observer->committed_to(Offset(1));
+  REQUIRE(Fixture::error_of(first) == ErrorCode::kNone);
+  REQUIRE_FALSE(second);
+  f.content.commit();
+  REQUIRE(Fixture::error_of(second) == ErrorCode::kNone);
+}
+
+TEST_CASE("what the log refuses is not in the state, and is answered with the coordinator's error") {
+  Fixture f;
+  f.content.refuses = ErrorCode::kNotEnoughReplicas;
+  std::optional<Response> answer;
+  f.commit(5, answer);
+  REQUIRE(Fixture::error_of(answer) == ErrorCode::kCoordinatorNotAvailable);
+  REQUIRE(f.committed() == -1);
+  f.content.refuses.reset();
+  answer.reset();
+  f.commit(5, answer);
+  REQUIRE(Fixture::error_of(answer) == ErrorCode::kNone);
+  REQUIRE(f.committed() == 5);
+}
+
+TEST_CASE("an append that is not committed in time is answered, and the coordinator goes on") {
+  Fixture f;
+  f.content.commits_at_once = false;
+  std::optional<Response> answer;
+  f.commit(5, answer);
+  f.shard.pass(std::chrono::milliseconds(4999));
+  REQUIRE_FALSE(answer);
+  f.shard.pass(std::chrono::milliseconds(1));
+  REQUIRE(Fixture::error_of(answer) == ErrorCode::kCoordinatorNotAvailable);
+  f.content.commits_at_once = true;
+  answer.reset();
+  f.commit(6, answer);
+  REQUIRE(Fixture::error_of(answer) == ErrorCode::kNone);
+}
+
+TEST_CASE("a coordinator that begins anew knows what was in the log, in as many reads as it takes") {
+  Fixture f;
+  std::optional<Response> answer;
+  for (int i = 0; i < 20'000; ++i) {
+    answer.reset();
+    f.commit(i, answer, "g" + std::to_string(i % 100));
+    REQUIRE(Fixture::error_of(answer) == ErrorCode::kNone);
+  }
+  f.restart();
+  REQUIRE(f.runtime->availability() == ErrorCode::kNone);
+  for (int i = 0; i < 100; ++i) REQUIRE(f.committed("g" + std::to_string(i)) == 19'900 + i);
+}
+
+TEST_CASE("a damaged log keeps its coordinator unavailable instead of giving wrong answers") {
+  Fixture f;
+  std::optional<Response> answer;
+  f.commit(5, answer);
+  f.content.batches.back().back() ^= std::byte{1};
+  f.restart();
+  REQUIRE(f.runtime->availability() == ErrorCode::kCoordinatorLoadInProgress);
+}
+
+TEST_CASE("who waits when the leadership ends is told so, readers too") {
+  Fixture f;
+  f.content.commits_at_once = false;
+  std::optional<Response> answer;
+  f.commit(5, answer);
+  std::optional<bool> read;
+  const auto wait = [](std::shared_ptr<Runtime> runtime, std::optional<bool>& into) -> Task<void> {
+    const bool committed = co_await Runtime::until_committed(std::move(runtime));
+    into = committed;
+  };
+  f.shard.spawn("test", wait(f.runtime, read));
+  REQUIRE_FALSE(read);
+  f.runtime->resign();
+  REQUIRE(Fixture::error_of(answer) == ErrorCode::kNotCoordinator);
+  REQUIRE(read == false);
+  REQUIRE(f.runtime->availability() == ErrorCode::kNotCoordinator);
+}

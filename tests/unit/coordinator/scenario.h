@@ -1,5 +1,5 @@
 // Scenario: a text that reads like prose, played against a Bench. A line at the margin is what happens; the indented
-// lines below it are what follows. scenarios/README.md has the words.
+// lines below it are what follows. scenarios/words.md has the words.
 #pragma once
 
 #include <string>

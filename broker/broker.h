@@ -41,8 +41,8 @@ class Broker final : public net::RequestHandler {
     Random& random;
   };
   // `shards` and `control` outlive it; `shard` is its own place among the `shard_count` shards.
-  Broker(Ports ports, const config::NodeConfig& config, std::string cluster_id, ClusterControl& control, GroupCoordinators& groups,
-         const Shards& shards, ShardIndex shard, ShardIndex shard_count);
+  Broker(Ports ports, const config::NodeConfig& config, std::string cluster_id, ClusterControl& control,
+         GroupCoordinators& groups, const Shards& shards, ShardIndex shard, ShardIndex shard_count);
 
   // net::RequestHandler
   Result<net::Concurrency> classify(const net::ConnectionContext& connection, ByteView frame) override;

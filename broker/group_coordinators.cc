@@ -27,7 +27,8 @@ GroupCoordinators::GroupCoordinators(Ports ports, const config::NodeConfig& conf
 
 GroupCoordinators::~GroupCoordinators() { resign_all(); }
 
-std::expected<std::shared_ptr<GroupRuntime>, protocol::ErrorCode> GroupCoordinators::find(PartitionIndex partition) const {
+std::expected<std::shared_ptr<GroupRuntime>, protocol::ErrorCode> GroupCoordinators::find(
+    PartitionIndex partition) const {
   const auto found = runtimes_.find(partition);
   if (found == runtimes_.end()) return std::unexpected(protocol::ErrorCode::kNotCoordinator);
   const protocol::ErrorCode availability = found->second->availability();
@@ -42,10 +43,11 @@ void GroupCoordinators::leads(const std::shared_ptr<Partition>& partition, Parti
 
 void GroupCoordinators::begin(const std::shared_ptr<Partition>& partition, PartitionPorts ports) {
   if (auto old = runtimes_.extract(partition->index())) old.mapped()->resign();
-  auto runtime = std::make_shared<GroupRuntime>(
-      coordinator::RuntimePorts{ports_.clock, ports_.timers, ports_.spawner}, fmt::format("{}-{}", kTopic, partition->index().value()),
-      std::make_unique<PartitionLog>(ports, partition, ports_.reads), std::make_unique<coordinator::GroupMachine>(options_, ports_.random),
-      partition->leader().leader_epoch(), config_.offsets.commit_timeout);
+  auto runtime = std::make_shared<GroupRuntime>(coordinator::RuntimePorts{ports_.clock, ports_.timers, ports_.spawner},
+                                                fmt::format("{}-{}", kTopic, partition->index().value()),
+                                                std::make_unique<PartitionLog>(ports, partition, ports_.reads),
+                                                std::make_unique<coordinator::GroupMachine>(options_, ports_.random),
+                                                partition->leader().leader_epoch(), config_.offsets.commit_timeout);
   runtimes_[partition->index()] = runtime;
   runtime->begin();
 }
@@ -83,7 +85,9 @@ void GroupCoordinators::expire_offsets() {
   for (const auto& [index, runtime] : runtimes_) {
     if (runtime->availability() != protocol::ErrorCode::kNone) continue;
     for (const std::string& group : runtime->machine().groups().group_ids()) {
-      runtime->perform([group](coordinator::GroupMachine& machine, coordinator::Now now) { return machine.groups().expire_offsets(group, now); });
+      runtime->perform([group](coordinator::GroupMachine& machine, coordinator::Now now) {
+        return machine.groups().expire_offsets(group, now);
+      });
     }
   }
 }

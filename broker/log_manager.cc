@@ -97,8 +97,8 @@ Result<LogManager::Opened> LogManager::open_log(const replication::MetadataImage
 Result<void> LogManager::adopt(const replication::TopicImage& topic, const replication::PartitionImage& partition, Opened opened) {
   const auto state = leadership(partition, opened.config);
   const bool leads = partition.leader == config_.node_id;
-  auto adopted = std::make_shared<Partition>(partition_ports(), topic.name, topic.id, partition.partition_id, std::move(opened.log), state,
-                                             std::move(opened.config));
+  auto adopted = std::make_shared<Partition>(partition_ports(), topic.name, topic.id, partition.partition_id,
+                                             std::move(opened.log), state, std::move(opened.config));
   TRY(adopted->begin());
   if (leads) ports_.observer.leads(adopted, partition_ports());
   table_.add(std::move(adopted));

@@ -74,7 +74,9 @@ class LogManager final : public DiskMonitor {
   [[nodiscard]] replication::PartitionLeaderState leadership(const replication::PartitionImage& partition,
                                                              const config::TopicConfig& config) const;
   void change_config(const replication::MetadataImage& image, const LocalTopic& topic);
-  [[nodiscard]] PartitionPorts partition_ports() { return {ports_.clock, ports_.executor, ports_.timers, ports_.flusher, *this}; }
+  [[nodiscard]] PartitionPorts partition_ports() {
+    return {ports_.clock, ports_.executor, ports_.timers, ports_.flusher, *this};
+  }
   void remove(TopicId topic);
   void remove_later(std::vector<std::string> paths, std::chrono::milliseconds delay);
   void maintain(Partition& partition, Timestamp now);

@@ -248,13 +248,14 @@ Result<void> Node::start_shards() {
     shard.control = std::make_unique<ClusterControl>(reactor, control_->reactor(), *controller_, *metadata_fetches_, config_.node_id);
     shard.groups = std::make_unique<GroupCoordinators>(
         GroupCoordinators::Ports{clock_, reactor, reactor, reactor, random_, coordinator_reads_}, config_);
-    shard.broker = std::make_unique<Broker>(Broker::Ports{clock_, reactor, reactor, random_}, config_, cluster_id_, *shard.control,
-                                            *shard.groups, shards_, i, count);
+    shard.broker = std::make_unique<Broker>(Broker::Ports{clock_, reactor, reactor, random_}, config_, cluster_id_,
+                                            *shard.control, *shard.groups, shards_, i, count);
     shard.broker->set_image(image);
-    shard.logs = std::make_unique<LogManager>(
-        LogManagerPorts{files_, clock_, reactor, reactor, flusher_, *shard.groups,
-                        [this](LogDirectoryState& directory, const Error& error) { directory_failed(directory, error); }},
-        config_, shard.broker->partitions(), directories_, i, count);
+    shard.logs = std::make_unique<LogManager>(LogManagerPorts{files_, clock_, reactor, reactor, flusher_, *shard.groups,
+                                                              [this](LogDirectoryState& directory, const Error& error) {
+                                                                directory_failed(directory, error);
+                                                              }},
+                                              config_, shard.broker->partitions(), directories_, i, count);
     shard.server = std::make_unique<net::Server>(reactor, *shard.broker, server);
     managers.push_back(shard.logs.get());
     shards_.add({&reactor, &reactor, shard.broker.get()});

@@ -46,7 +46,8 @@ class Partition final : public std::enable_shared_from_this<Partition> {
     std::string message;
   };
   // Checked batches. The frame that holds them may be released when this returns.
-  Appended append(MutableByteView batches, bool acks_all, storage::AppendOrigin origin = storage::AppendOrigin::kClient);
+  Appended append(MutableByteView batches, bool acks_all,
+                  storage::AppendOrigin origin = storage::AppendOrigin::kClient);
   // Whether a response must wait although its append has succeeded: acks=all, or flush.messages=1 with any acks but 0.
   [[nodiscard]] bool must_wait(bool acks_all) const;
   // Until everything before `required` is replicated (and durable, with flush.messages=1), or the deadline.
@@ -57,7 +58,9 @@ class Partition final : public std::enable_shared_from_this<Partition> {
   replication::WaiterId wake_when_beyond(replication::FetchBound bound, Offset beyond, Wake wake);
   void forget(replication::WaiterId waiter);
   // Called whenever the high watermark has advanced; null: nobody.
-  void on_high_watermark(std::move_only_function<void(Offset)> advanced) { high_watermark_advanced_ = std::move(advanced); }
+  void on_high_watermark(std::move_only_function<void(Offset)> advanced) {
+    high_watermark_advanced_ = std::move(advanced);
+  }
 
   void flush_if_due();
   // What lies before the active segment will not change any more: it is made durable, so that a restart need not check it.

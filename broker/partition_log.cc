@@ -9,9 +9,11 @@ using protocol::ErrorCode;
 std::expected<coordinator::RecordLog::Appended, ErrorCode> PartitionLog::append(
     LeaderEpoch epoch, std::span<const coordinator::CoordinatorRecord> records,
     const std::optional<coordinator::TransactionOfAppend>& transaction) {
-  if (partition_->is_offline() || partition_->leader().leader_epoch() != epoch) return std::unexpected(ErrorCode::kNotLeaderOrFollower);
+  if (partition_->is_offline() || partition_->leader().leader_epoch() != epoch)
+    return std::unexpected(ErrorCode::kNotLeaderOrFollower);
   Bytes batch = coordinator::build_batch(records, transaction, ports_.clock.wall());
-  if (batch.size() > static_cast<std::size_t>(partition_->config().max_message_bytes)) return std::unexpected(ErrorCode::kMessageTooLarge);
+  if (batch.size() > static_cast<std::size_t>(partition_->config().max_message_bytes))
+    return std::unexpected(ErrorCode::kMessageTooLarge);
   const Partition::Appended appended = partition_->append(batch, true, storage::AppendOrigin::kCoordinator);
   if (appended.error != ErrorCode::kNone) return std::unexpected(appended.error);
   return Appended{appended.result.first_offset, appended.result.last_offset + 1};

@@ -14,8 +14,9 @@ class PartitionLog final : public coordinator::RecordLog {
   PartitionLog(PartitionPorts ports, std::shared_ptr<Partition> partition, WorkPool& reads)
       : ports_(ports), partition_(std::move(partition)), reads_(reads) {}
 
-  std::expected<Appended, protocol::ErrorCode> append(LeaderEpoch epoch, std::span<const coordinator::CoordinatorRecord> records,
-                                                      const std::optional<coordinator::TransactionOfAppend>& transaction) override;
+  std::expected<Appended, protocol::ErrorCode> append(
+      LeaderEpoch epoch, std::span<const coordinator::CoordinatorRecord> records,
+      const std::optional<coordinator::TransactionOfAppend>& transaction) override;
   Task<Result<Bytes>> read(Offset from, std::size_t bytes_max) override;
   [[nodiscard]] Offset log_start_offset() const override { return partition_->log().log_start_offset(); }
   [[nodiscard]] Offset high_watermark() const override { return partition_->leader().high_watermark(); }

@@ -35,7 +35,8 @@ void describe(const Broker& broker, const Call& call, const std::string& key, Co
     partition = image->partition(topic->id, PartitionIndex(index));
   }
   const replication::BrokerImage* leader = partition == nullptr ? nullptr : image->broker(partition->leader);
-  const auto address = leader == nullptr || leader->fenced ? std::nullopt : address_of(*leader, call.connection.listener_name);
+  const auto address =
+      leader == nullptr || leader->fenced ? std::nullopt : address_of(*leader, call.connection.listener_name);
   if (!address) return no_coordinator(out, ErrorCode::kCoordinatorNotAvailable, "The coordinator is not available.");
   out.node_id = partition->leader;
   out.host = address->host;
@@ -47,7 +48,8 @@ Task<void> make_offsets_topic(Broker& broker) {
   const auto created = co_await broker.control().create_topics(creation_of({kOffsetsTopic}, broker.config()));
   for (const auto& result : created.topics) {
     if (result.error_code == ErrorCode::kNone || result.error_code == ErrorCode::kTopicAlreadyExists) continue;
-    LOG_WARN("{} could not be created: {} {}", kOffsetsTopic, protocol::to_string(result.error_code), result.error_message.value_or(""));
+    LOG_WARN("{} could not be created: {} {}", kOffsetsTopic, protocol::to_string(result.error_code),
+             result.error_message.value_or(""));
   }
 }
 

@@ -47,7 +47,8 @@ Task<void> read_here(Broker& broker, Reading& reading) {
 std::expected<GroupPlace, ErrorCode> place_of_group(const Broker& broker, const std::string& group) {
   const auto topic = broker.image()->topic("__consumer_offsets");
   if (!topic || topic->partitions.empty()) return std::unexpected(ErrorCode::kNotCoordinator);
-  const PartitionIndex partition(coordinator::group_partition(group, static_cast<std::int32_t>(topic->partitions.size())));
+  const PartitionIndex partition(
+      coordinator::group_partition(group, static_cast<std::int32_t>(topic->partitions.size())));
   const auto found = topic->partitions.find(partition);
   if (found == topic->partitions.end() || found->second.leader != broker.config().node_id) {
     return std::unexpected(ErrorCode::kNotCoordinator);

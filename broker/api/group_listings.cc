@@ -39,7 +39,8 @@ Task<net::Reply> describe_groups(Broker& broker, Call call) {
       described.front().error_code = error;
     }
     for (auto& one : described) {
-      if (request->include_authorized_operations && one.error_code == ErrorCode::kNone) one.authorized_operations = kAllGroupOperations;
+      if (request->include_authorized_operations && one.error_code == ErrorCode::kNone)
+        one.authorized_operations = kAllGroupOperations;
       response.groups.push_back(std::move(one));
     }
   }
@@ -61,7 +62,8 @@ Task<void> list_here(Broker& broker, Listing& listing) {
       co_return;
     }
     auto groups = runtime->machine().groups().list_groups(listing.request);
-    response.groups.insert(response.groups.end(), std::make_move_iterator(groups.begin()), std::make_move_iterator(groups.end()));
+    response.groups.insert(response.groups.end(), std::make_move_iterator(groups.begin()),
+                           std::make_move_iterator(groups.end()));
   }
 }
 
@@ -77,7 +79,8 @@ Task<net::Reply> list_groups(Broker& broker, Call call) {
   ListGroupsResponse response;
   for (ListGroupsResponse& part : listing.of_shard) {
     if (part.error_code != ErrorCode::kNone) response.error_code = part.error_code;
-    response.groups.insert(response.groups.end(), std::make_move_iterator(part.groups.begin()), std::make_move_iterator(part.groups.end()));
+    response.groups.insert(response.groups.end(), std::make_move_iterator(part.groups.begin()),
+                           std::make_move_iterator(part.groups.end()));
   }
   if (response.error_code != ErrorCode::kNone) response.groups.clear();
   co_return respond(call, response);

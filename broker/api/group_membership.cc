@@ -1,6 +1,7 @@
 // JoinGroup, SyncGroup, Heartbeat, LeaveGroup: the group's coordinator decides.
 #include "broker/api/group_calls.h"
 #include "broker/api/handlers.h"
+#include "coordinator/group/response_versions.h"
 #include "protocol/messages/heartbeat_request.h"
 #include "protocol/messages/join_group_request.h"
 #include "protocol/messages/leave_group_request.h"
@@ -31,13 +32,15 @@ Task<net::Reply> join_group(Broker& broker, Call call) {
   const std::string group = request->group_id;
   auto context = request_context(call);
   const std::string member = request->member_id;
-  auto answer = co_await ask_group(broker, group, [context, request = std::move(*request)](GroupMachine& machine, RequestToken token, Now now) mutable {
-    return machine.groups().join_group(token, context, std::move(request), now);
-  });
+  auto answer = co_await ask_group(
+      broker, group,
+      [context, request = std::move(*request)](GroupMachine& machine, RequestToken token, Now now) mutable {
+        return machine.groups().join_group(token, context, std::move(request), now);
+      });
   const bool coordinated = answer.has_value();
   auto response = response_of<protocol::JoinGroupResponse>(std::move(answer));
   if (!coordinated) response.member_id = member;
-  if (!coordinated && call.request.version < 7) response.protocol_name = "";
+  coordinator::adapt(response, call.request.version);
   co_return respond(call, response);
 }
 
@@ -45,9 +48,10 @@ Task<net::Reply> sync_group(Broker& broker, Call call) {
   auto request = parse_body<protocol::SyncGroupRequest>(call.request);
   if (!request) co_return refuse(call, request.error());
   const std::string group = request->group_id;
-  auto answer = co_await ask_group(broker, group, [request = std::move(*request)](GroupMachine& machine, RequestToken token, Now now) mutable {
-    return machine.groups().sync_group(token, std::move(request), now);
-  });
+  auto answer = co_await ask_group(
+      broker, group, [request = std::move(*request)](GroupMachine& machine, RequestToken token, Now now) mutable {
+        return machine.groups().sync_group(token, std::move(request), now);
+      });
   co_return respond(call, response_of<protocol::SyncGroupResponse>(std::move(answer)));
 }
 
@@ -55,9 +59,9 @@ Task<net::Reply> heartbeat(Broker& broker, Call call) {
   const auto request = parse_body<protocol::HeartbeatRequest>(call.request);
   if (!request) co_return refuse(call, request.error());
   protocol::HeartbeatResponse response;
-  const ErrorCode error = co_await read_group(broker, request->group_id, false, [&request, &response](GroupMachine& machine, Now now) {
-    response = machine.groups().heartbeat(*request, now);
-  });
+  const ErrorCode error = co_await read_group(
+      broker, request->group_id, false,
+      [&request, &response](GroupMachine& machine, Now now) { response = machine.groups().heartbeat(*request, now); });
   // While the groups are loaded members are let go on, as Apache Kafka does.
   if (error != ErrorCode::kNone && error != ErrorCode::kCoordinatorLoadInProgress) response.error_code = error;
   co_return respond(call, response);
@@ -68,14 +72,13 @@ Task<net::Reply> leave_group(Broker& broker, Call call) {
   if (!request) co_return refuse(call, request.error());
   const std::string group = request->group_id;
   auto context = request_context(call);
-  auto answer = co_await ask_group(broker, group, [context, request = std::move(*request)](GroupMachine& machine, RequestToken token, Now now) mutable {
-    return machine.groups().leave_group(token, context, std::move(request), now);
-  });
+  auto answer = co_await ask_group(
+      broker, group,
+      [context, request = std::move(*request)](GroupMachine& machine, RequestToken token, Now now) mutable {
+        return machine.groups().leave_group(token, context, std::move(request), now);
+      });
   auto response = response_of<protocol::LeaveGroupResponse>(std::move(answer));
-  if (call.request.version < 3) {  // of one member, and without a list (KIP-345)
-    if (response.error_code == ErrorCode::kNone && !response.members.empty()) response.error_code = response.members.front().error_code;
-    response.members.clear();
-  }
+  coordinator::adapt(response, call.request.version);
   co_return respond(call, response);
 }
 

@@ -26,7 +26,8 @@ using protocol::OffsetFetchResponse;
 namespace {
 
 // Adds a partition's error to the response's topic of that name (or id), which is made if it is not there.
-void add_error(OffsetCommitResponse& response, const std::string& name, const TopicId& id, PartitionIndex partition, ErrorCode error) {
+void add_error(OffsetCommitResponse& response, const std::string& name, const TopicId& id, PartitionIndex partition,
+               ErrorCode error) {
   auto& topics = response.topics;
   auto topic = std::ranges::find_if(topics, [&](const auto& one) { return one.name == name && one.topic_id == id; });
   if (topic == topics.end()) {
@@ -38,7 +39,8 @@ void add_error(OffsetCommitResponse& response, const std::string& name, const To
 }
 
 // What exists goes to the coordinator, with its name; the rest is answered.
-OffsetCommitRequest split(const replication::MetadataImage& image, OffsetCommitRequest request, bool by_id, OffsetCommitResponse& response) {
+OffsetCommitRequest split(const replication::MetadataImage& image, OffsetCommitRequest request, bool by_id,
+                          OffsetCommitResponse& response) {
   OffsetCommitRequest known = request;
   known.topics.clear();
   for (auto& topic : request.topics) {
@@ -81,9 +83,10 @@ Task<net::Reply> offset_commit(Broker& broker, Call call) {
   OffsetCommitRequest known = split(*broker.image(), std::move(*request), by_id, response);
   if (known.topics.empty()) co_return respond(call, response);
   const OffsetCommitRequest asked = known;
-  auto answer = co_await ask_group(broker, group, [context, known = std::move(known)](GroupMachine& machine, RequestToken token, Now now) {
-    return machine.groups().offset_commit(token, context, known, now);
-  });
+  auto answer = co_await ask_group(
+      broker, group, [context, known = std::move(known)](GroupMachine& machine, RequestToken token, Now now) {
+        return machine.groups().offset_commit(token, context, known, now);
+      });
   if (answer) {
     merge(std::get<OffsetCommitResponse>(std::move(*answer)), by_id, response);
     co_return respond(call, response);
@@ -136,7 +139,8 @@ void restore_ids(const replication::MetadataImage& image, FetchedGroup& group, s
     if (there) topic.topic_id = there->id;
     return !there;
   });
-  group.topics.insert(group.topics.begin(), std::make_move_iterator(unknown.begin()), std::make_move_iterator(unknown.end()));
+  group.topics.insert(group.topics.begin(), std::make_move_iterator(unknown.begin()),
+                      std::make_move_iterator(unknown.end()));
 }
 
 Task<FetchedGroup> fetch_group(Broker& broker, FetchGroup group, bool require_stable, bool by_id) {
@@ -173,7 +177,8 @@ FetchGroup only_group(const OffsetFetchRequest& request) {
   return group;
 }
 
-void answer_only_group(const FetchGroup& asked, FetchedGroup fetched, std::int16_t version, OffsetFetchResponse& response) {
+void answer_only_group(const FetchGroup& asked, FetchedGroup fetched, std::int16_t version,
+                       OffsetFetchResponse& response) {
   response.error_code = fetched.error_code;
   const bool in_partitions = version < 2 && fetched.error_code != ErrorCode::kNone && asked.topics.has_value();
   if (in_partitions) {
@@ -257,9 +262,10 @@ Task<net::Reply> offset_delete(Broker& broker, Call call) {
     if (kept.partitions.empty()) known.topics.pop_back();
   }
   const std::string group = known.group_id;
-  auto answer = co_await ask_group(broker, group, [known = std::move(known)](GroupMachine& machine, RequestToken token, Now now) {
-    return machine.groups().offset_delete(token, known, now);
-  });
+  auto answer =
+      co_await ask_group(broker, group, [known = std::move(known)](GroupMachine& machine, RequestToken token, Now now) {
+        return machine.groups().offset_delete(token, known, now);
+      });
   if (!answer) {
     OffsetDeleteResponse failed;
     failed.error_code = answer.error();
@@ -268,7 +274,8 @@ Task<net::Reply> offset_delete(Broker& broker, Call call) {
   auto deleted = std::get<OffsetDeleteResponse>(std::move(*answer));
   if (deleted.error_code != ErrorCode::kNone) co_return respond(call, deleted);
   for (const auto& topic : deleted.topics) {
-    for (const auto& partition : topic.partitions) add_deleted(response, topic.name, partition.partition_index, partition.error_code);
+    for (const auto& partition : topic.partitions)
+      add_deleted(response, topic.name, partition.partition_index, partition.error_code);
   }
   co_return respond(call, response);
 }

@@ -139,6 +139,11 @@ void answer_refused(const ProduceRequest& request, const PartitionRequest& data,
   answer_error(answer, verdict.error, std::move(verdict.message));
 }
 
+// The internal topics are the coordinators' own; Apache Kafka lets only its admin client in.
+bool is_closed_to(const Call& call, const replication::TopicImage& topic) {
+  return is_internal_topic(topic.name) && call.request.header.client_id != "__admin_client";
+}
+
 // An answer for every partition, in the order of the request, and each of them at its owner.
 void distribute(const Broker& broker, const Call& call, const ProduceRequest& request, ProduceResponse& response,
                 ByOwner<Part>& parts) {
@@ -160,6 +165,8 @@ void distribute(const Broker& broker, const Call& call, const ProduceRequest& re
         answer_error(answer, owner.error());
       } else if (refused != ErrorCode::kNone) {
         answer_refused(request, data, call.request.version, answer);
+      } else if (is_closed_to(call, *topic)) {
+        answer_error(answer, ErrorCode::kInvalidTopicException);
       } else {
         parts.add(*owner, {topic->id, &data, &answer});
       }

@@ -18,7 +18,8 @@ struct Address {
 [[nodiscard]] bool is_internal_topic(const std::string& name);
 
 // How topics are made by use: with the broker's defaults, the internal topics with their own configuration.
-[[nodiscard]] protocol::CreateTopicsRequest creation_of(const std::set<std::string>& names, const config::NodeConfig& config);
+[[nodiscard]] protocol::CreateTopicsRequest creation_of(const std::set<std::string>& names,
+                                                        const config::NodeConfig& config);
 
 // Without an authorizer everybody may do everything: a bit for each AclOperation that applies.
 inline constexpr std::int32_t kAllTopicOperations = 0b1101'1111'1000;

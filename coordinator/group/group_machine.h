@@ -21,11 +21,15 @@ class GroupMachine {
   Result<void> replay(ByteView key, std::optional<ByteView> value, Offset offset, ProducerId producer) {
     return coordinator::replay(state_, key, value, offset, producer);
   }
-  void replay_end_transaction(ProducerId producer, bool commit) { coordinator::replay_end_transaction(state_, producer, commit); }
+  void replay_end_transaction(ProducerId producer, bool commit) {
+    coordinator::replay_end_transaction(state_, producer, commit);
+  }
   Outcome load(Now now) { return coordinator_.load(now); }
   Outcome resign(Now now) { return coordinator_.resign(now); }
   Outcome committed(AppendId append, Now now) { return coordinator_.committed(append, now); }
-  Outcome append_failed(AppendId append, protocol::ErrorCode error, Now now) { return coordinator_.append_failed(append, error, now); }
+  Outcome append_failed(AppendId append, protocol::ErrorCode error, Now now) {
+    return coordinator_.append_failed(append, error, now);
+  }
   Outcome tick(Now now) { return coordinator_.tick(now); }
   [[nodiscard]] std::optional<MonotonicTime> next_deadline() const { return coordinator_.next_deadline(); }
 

@@ -6,7 +6,8 @@ namespace kurier::coordinator {
 
 namespace layout = protocol::batch_layout;
 
-Bytes build_batch(std::span<const CoordinatorRecord> records, const std::optional<TransactionOfAppend>& transaction, Timestamp now) {
+Bytes build_batch(std::span<const CoordinatorRecord> records, const std::optional<TransactionOfAppend>& transaction,
+                  Timestamp now) {
   Bytes batch(protocol::kBatchHeaderBytes);
   std::int32_t delta = 0;
   for (const CoordinatorRecord& record : records) {
@@ -26,7 +27,8 @@ Bytes build_batch(std::span<const CoordinatorRecord> records, const std::optiona
   store_big_endian(header + layout::kBaseTimestamp, now.value());
   store_big_endian(header + layout::kMaxTimestamp, now.value());
   store_big_endian(header + layout::kProducerId, transaction ? transaction->producer_id.value() : std::int64_t{-1});
-  store_big_endian(header + layout::kProducerEpoch, transaction ? transaction->producer_epoch.value() : std::int16_t{-1});
+  store_big_endian(header + layout::kProducerEpoch,
+                   transaction ? transaction->producer_epoch.value() : std::int16_t{-1});
   store_big_endian(header + layout::kBaseSequence, std::int32_t{-1});
   store_big_endian(header + layout::kRecordCount, count);
   protocol::stamp_crc(batch);

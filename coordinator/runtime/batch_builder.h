@@ -10,7 +10,7 @@
 
 namespace kurier::coordinator {
 
-[[nodiscard]] Bytes build_batch(std::span<const CoordinatorRecord> records, const std::optional<TransactionOfAppend>& transaction,
-                                Timestamp now);
+[[nodiscard]] Bytes build_batch(std::span<const CoordinatorRecord> records,
+                                const std::optional<TransactionOfAppend>& transaction, Timestamp now);
 
 }  // namespace kurier::coordinator

@@ -15,7 +15,8 @@ template <class Machine>
 Result<void> replay_control(Machine& machine, const protocol::RecordBatchView& batch) {
   protocol::RecordReader records(batch, batch.payload());
   const protocol::RecordView* record = records.next();
-  if (record == nullptr || !record->key || record->key->size() < 4) return fail(Failure::kCorrupt, "a control batch without a type");
+  if (record == nullptr || !record->key || record->key->size() < 4)
+    return fail(Failure::kCorrupt, "a control batch without a type");
   const auto type = load_big_endian<std::int16_t>(record->key->data() + 2);
   if (type == 0 || type == 1) machine.replay_end_transaction(batch.producer_id(), type == 1);
   return {};
@@ -34,9 +35,7 @@ Result<void> replay_batch(Machine& machine, const protocol::RecordBatchView& bat
   protocol::RecordReader records(batch, payload);
   while (const protocol::RecordView* record = records.next()) {
     if (!record->key) continue;  // no coordinator's record
-    const Result<void> replayed = machine.replay(*record->key, record->value, record->offset, producer);
-    // A type of a newer version is skipped, as Apache Kafka does after a downgrade.
-    if (!replayed && replayed.error().failure != Failure::kUnsupported) return replayed;
+    TRY(machine.replay(*record->key, record->value, record->offset, producer));
   }
   return records.ok() ? Result<void>{} : fail(Failure::kCorrupt, std::string(records.error()));
 }
@@ -51,10 +50,13 @@ Result<Offset> replay_batches(Machine& machine, ByteView bytes, Offset from) {
     const auto batch = protocol::RecordBatchView::parse(bytes);
     if (!batch && batch.error().failure == Failure::kOutOfRange) break;  // the rest comes with the next read
     if (!batch) return std::unexpected(batch.error());
-    if (!batch->crc_is_valid()) return fail(Failure::kCorrupt, "the checksum of the batch at offset " + std::to_string(batch->base_offset().value()));
+    if (!batch->crc_is_valid())
+      return fail(Failure::kCorrupt,
+                  "the checksum of the batch at offset " + std::to_string(batch->base_offset().value()));
     if (batch->last_offset() >= from) {
       const Result<void> replayed = detail::replay_batch(machine, *batch);
-      if (!replayed) return std::unexpected(replayed.error().within("offset " + std::to_string(batch->base_offset().value())));
+      if (!replayed)
+        return std::unexpected(replayed.error().within("offset " + std::to_string(batch->base_offset().value())));
       from = batch->next_offset();
     }
     bytes = bytes.subspan(batch->size_bytes());

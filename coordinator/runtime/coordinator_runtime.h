@@ -31,16 +31,22 @@ struct RuntimePorts {
 };
 
 template <class Machine>
-class CoordinatorRuntime final : public RecordLogObserver, public std::enable_shared_from_this<CoordinatorRuntime<Machine>> {
+class CoordinatorRuntime final : public RecordLogObserver,
+                                 public std::enable_shared_from_this<CoordinatorRuntime<Machine>> {
  public:
   using Outcome = typename Machine::Outcome;
   using Response = typename Machine::Response;
   using Operation = std::move_only_function<Outcome(Machine& machine, RequestToken token, Now now)>;
 
   // `name` is for the log: "__consumer_offsets-7". `commit_timeout`: offsets.commit.timeout.ms.
-  CoordinatorRuntime(RuntimePorts ports, std::string name, std::unique_ptr<RecordLog> log, std::unique_ptr<Machine> machine,
-                     LeaderEpoch epoch, std::chrono::milliseconds commit_timeout)
-      : ports_(ports), name_(std::move(name)), log_(std::move(log)), machine_(std::move(machine)), epoch_(epoch), commit_timeout_(commit_timeout) {}
+  CoordinatorRuntime(RuntimePorts ports, std::string name, std::unique_ptr<RecordLog> log,
+                     std::unique_ptr<Machine> machine, LeaderEpoch epoch, std::chrono::milliseconds commit_timeout)
+      : ports_(ports),
+        name_(std::move(name)),
+        log_(std::move(log)),
+        machine_(std::move(machine)),
+        epoch_(epoch),
+        commit_timeout_(commit_timeout) {}
   ~CoordinatorRuntime() override { KURIER_CHECK(state_ == State::kResigned || state_ == State::kNew); }
 
   // Replays the log and begins to answer. Once.
@@ -66,7 +72,8 @@ class CoordinatorRuntime final : public RecordLogObserver, public std::enable_sh
   // kNone, kCoordinatorLoadInProgress or kNotCoordinator.
   [[nodiscard]] protocol::ErrorCode availability() const {
     if (state_ == State::kActive) return protocol::ErrorCode::kNone;
-    return state_ == State::kResigned ? protocol::ErrorCode::kNotCoordinator : protocol::ErrorCode::kCoordinatorLoadInProgress;
+    return state_ == State::kResigned ? protocol::ErrorCode::kNotCoordinator
+                                      : protocol::ErrorCode::kCoordinatorLoadInProgress;
   }
 
   // The answer to an operation, when there is one. Only while available.
@@ -75,7 +82,9 @@ class CoordinatorRuntime final : public RecordLogObserver, public std::enable_sh
     const RequestToken token = ++self->last_token_;
     Event<Response> answered;
     self->waiting_.emplace(token, &answered);
-    self->perform([token, operation = std::move(operation)](Machine& machine, Now now) mutable { return operation(machine, token, now); });
+    self->perform([token, operation = std::move(operation)](Machine& machine, Now now) mutable {
+      return operation(machine, token, now);
+    });
     co_return co_await answered;
   }
   // Work that nobody waits for.
@@ -130,8 +139,9 @@ class CoordinatorRuntime final : public RecordLogObserver, public std::enable_sh
     self->state_ = State::kActive;
     self->high_watermark_ = self->log_->high_watermark();
     self->log_->observe(self.get());
-    if (next > self->log_->log_start_offset()) LOG_INFO("{} is loaded up to offset {} in {} ms", self->name_, next.value(),
-             std::chrono::duration_cast<std::chrono::milliseconds>(self->ports_.clock.monotonic() - began).count());
+    if (next > self->log_->log_start_offset())
+      LOG_INFO("{} is loaded up to offset {} in {} ms", self->name_, next.value(),
+               std::chrono::duration_cast<std::chrono::milliseconds>(self->ports_.clock.monotonic() - began).count());
     self->perform([](Machine& machine, Now now) { return machine.load(now); });
   }
 
@@ -171,8 +181,9 @@ class CoordinatorRuntime final : public RecordLogObserver, public std::enable_sh
     const ProducerId producer = append.transaction ? append.transaction->producer_id : ProducerId(-1);
     for (std::size_t i = 0; i < append.records.size(); ++i) {
       const CoordinatorRecord& record = append.records[i];
-      const Result<void> replayed = machine_->replay(record.key, record.value ? std::optional<ByteView>(*record.value) : std::nullopt,
-                                                     appended->first_offset + static_cast<std::int64_t>(i), producer);
+      const Result<void> replayed =
+          machine_->replay(record.key, record.value ? std::optional<ByteView>(*record.value) : std::nullopt,
+                           appended->first_offset + static_cast<std::int64_t>(i), producer);
       KURIER_CHECK_MESSAGE(replayed.has_value(), replayed.error().context);
     }
     appends_.push_back({append.id, appended->end_offset, ports_.clock.monotonic() + commit_timeout_, {}});
@@ -216,9 +227,9 @@ class CoordinatorRuntime final : public RecordLogObserver, public std::enable_sh
   const std::chrono::milliseconds commit_timeout_;
   State state_ = State::kNew;
   bool busy_ = false;
-  std::deque<Work> works_;         // not begun yet
-  std::deque<Outcome> outcomes_;   // not carried out yet
-  std::deque<InFlight> appends_;   // in the log, not committed yet
+  std::deque<Work> works_;  // not begun yet
+  std::deque<Outcome> outcomes_;  // not carried out yet
+  std::deque<InFlight> appends_;  // in the log, not committed yet
   Offset high_watermark_{0};
   RequestToken last_token_ = 0;
   std::map<RequestToken, Event<Response>*> waiting_;

@@ -36,8 +36,9 @@ class RecordLog {
   // Appends the records as one batch, as acks=all does. Nothing is appended where an error is returned: kNotLeaderOrFollower
   // (another leader epoch by now), kNotEnoughReplicas, kMessageTooLarge (beyond max.message.bytes), kKafkaStorageError, of a
   // transaction also kInvalidProducerEpoch and the like.
-  virtual std::expected<Appended, protocol::ErrorCode> append(LeaderEpoch epoch, std::span<const CoordinatorRecord> records,
-                                                              const std::optional<TransactionOfAppend>& transaction) = 0;
+  virtual std::expected<Appended, protocol::ErrorCode> append(
+      LeaderEpoch epoch, std::span<const CoordinatorRecord> records,
+      const std::optional<TransactionOfAppend>& transaction) = 0;
   // Whole batches from the one that holds `from` on, about `bytes_max` bytes; empty at the end of the log. The disk is read
   // elsewhere: other work of the shard goes on.
   virtual Task<Result<Bytes>> read(Offset from, std::size_t bytes_max) = 0;

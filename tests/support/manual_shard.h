@@ -14,7 +14,8 @@ class ManualShard final : public Clock, public Timers, public Executor, public S
   // Clock
   [[nodiscard]] MonotonicTime monotonic() const override { return now_; }
   [[nodiscard]] Timestamp wall() const override {
-    return Timestamp(1'000'000 + std::chrono::duration_cast<std::chrono::milliseconds>(now_.time_since_epoch()).count());
+    return Timestamp(1'000'000 +
+                     std::chrono::duration_cast<std::chrono::milliseconds>(now_.time_since_epoch()).count());
   }
   // Everything that is due on the way happens at its own time.
   void pass(std::chrono::milliseconds duration) {

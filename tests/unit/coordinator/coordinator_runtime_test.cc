@@ -78,13 +78,14 @@ struct Fixture {
 
   void restart() {
     if (runtime) runtime->resign();
-    runtime = std::make_shared<Runtime>(RuntimePorts{shard, shard, shard}, "offsets-0", std::make_unique<FakeLog>(content, shard),
-                                        std::make_unique<GroupMachine>(GroupOptions{}, random), content.epoch,
-                                        std::chrono::milliseconds(5000));
+    runtime = std::make_shared<Runtime>(
+        RuntimePorts{shard, shard, shard}, "offsets-0", std::make_unique<FakeLog>(content, shard),
+        std::make_unique<GroupMachine>(GroupOptions{}, random), content.epoch, std::chrono::milliseconds(5000));
     runtime->begin();
   }
 
-  static Task<void> take(std::shared_ptr<Runtime> runtime, Runtime::Operation operation, std::optional<Response>& into) {
+  static Task<void> take(std::shared_ptr<Runtime> runtime, Runtime::Operation operation,
+                         std::optional<Response>& into) {
     auto response = co_await Runtime::ask(std::move(runtime), std::move(operation));
     into.emplace(std::move(response));
   }
@@ -101,9 +102,9 @@ struct Fixture {
     auto& partition = topic.partitions.emplace_back();
     partition.committed_offset = Offset(offset);
     partition.committed_metadata = "";
-    ask([request](GroupMachine& machine, RequestToken token, Now now) {
-      return machine.groups().offset_commit(token, {9, "client", "/127.0.0.1"}, request, now);
-    }, into);
+    ask([request](GroupMachine& machine, RequestToken token,
+                  Now now) { return machine.groups().offset_commit(token, {9, "client", "/127.0.0.1"}, request, now); },
+        into);
   }
   static ErrorCode error_of(const std::optional<Response>& response) {
     return std::get<protocol::OffsetCommitResponse>(*response).topics.at(0).partitions.at(0).error_code;

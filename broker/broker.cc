@@ -68,8 +68,16 @@ Task<net::Reply> Broker::handle(net::ConnectionContext& connection, net::FrameBu
   const bool on_controller_listener = is_controller_listener(connection);
   const ApiEntry* api = find_served(request->api->key, on_controller_listener);
   Call call{connection, std::move(*request), std::move(frame), on_controller_listener};
-  co_return co_await api->handler(*this, std::move(call));
+  const Admission admission = admit(call);
+  if (admission.close) co_return net::Reply{.close = true};
+  net::Reply reply = co_await api->handler(*this, std::move(call));
+  reply.throttle = std::max(reply.throttle, admission.throttle);
+  co_return reply;
 }
+
+// Nobody has to say who he is, everybody may do everything, and nobody has a quota yet: listeners that would need the first,
+// an authorizer and quotas are refused at the start.
+Broker::Admission Broker::admit(const Call&) { return {}; }
 
 void Broker::connection_closed(net::ConnectionContext&) {}
 

@@ -74,6 +74,13 @@ class Broker final : public net::RequestHandler {
   void forget_shutdown(WakeId id) { shutdown_wakes_.erase(id); }
 
  private:
+  // Every request passes here before its handler: has the client said who it is, may it ask this at all, and how long is
+  // it to be held back for what it has used up.
+  struct Admission {
+    bool close = false;
+    std::chrono::milliseconds throttle{0};
+  };
+  [[nodiscard]] Admission admit(const Call& call);
   [[nodiscard]] bool is_controller_listener(const net::ConnectionContext& connection) const;
 
   Ports ports_;

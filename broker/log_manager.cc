@@ -30,6 +30,18 @@ storage::LogConfig log_config_of(const config::TopicConfig& topic, const config:
 
 std::string hex_of(const Uuid& id) { return fmt::format("{:016x}{:016x}", id.high, id.low); }
 
+// What another broker has left open stays open: nobody here may decide how it ends.
+void report_open_transactions(Partition& partition) {
+  for (const auto& [id, producer] : partition.log().producers().producers()) {
+    if (!producer.transaction_first_offset) continue;
+    LOG_WARN(
+        "partition {}-{} has an open transaction of producer id {} (epoch {}) since offset {}: consumers with "
+        "isolation.level=read_committed read no further; there are no transactions here yet that could end it",
+        partition.topic(), partition.index().value(), id.value(), producer.epoch.value(),
+        producer.transaction_first_offset->value());
+  }
+}
+
 }  // namespace
 
 LogManager::LogManager(LogManagerPorts ports, const config::NodeConfig& config, PartitionTable& table, LogDirectories& directories,
@@ -100,6 +112,7 @@ Result<void> LogManager::adopt(const replication::TopicImage& topic, const repli
   auto adopted = std::make_shared<Partition>(partition_ports(), topic.name, topic.id, partition.partition_id,
                                              std::move(opened.log), state, std::move(opened.config));
   TRY(adopted->begin());
+  report_open_transactions(*adopted);
   if (leads) ports_.observer.leads(adopted, partition_ports());
   table_.add(std::move(adopted));
   return {};

@@ -27,7 +27,7 @@ inline constexpr std::string_view kAuthorizer =
 inline constexpr std::string_view kCleaner = "logs are not compacted yet";
 inline constexpr std::string_view kCordoned = "new replicas would still be placed there";
 inline constexpr std::string_view kEarly = "there is no authorizer to wait for";
-inline constexpr std::string_view kGroup = "groups are not served yet";
+inline constexpr std::string_view kGroup = "groups do without it so far";
 inline constexpr std::string_view kInterbroker =
     "only PLAINTEXT is there yet, and the traffic would not be protected";
 inline constexpr std::string_view kJava = "Java classes cannot be loaded";

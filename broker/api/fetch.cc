@@ -92,6 +92,25 @@ bool is_complete(const std::vector<FetchItem>& items, std::uint64_t min_bytes) {
   return !any_known || bytes >= min_bytes;
 }
 
+struct Gathering {
+  const FetchScope& scope;
+  std::vector<FetchItem>& items;
+  std::uint64_t min_bytes = 0;
+  MonotonicTime deadline;
+  bool may_wait = true;
+};
+
+// Reads until there is enough.
+Task<void> gather(Broker& broker, Gathering& gathering) {
+  while (true) {
+    co_await read_all(broker, gathering.scope, gathering.items);
+    const bool late = broker.ports().clock.monotonic() >= gathering.deadline;
+    if (!gathering.may_wait || is_complete(gathering.items, gathering.min_bytes) || late || broker.is_shutting_down())
+      co_return;
+    co_await wait_for_more(broker, gathering.scope, gathering.items, gathering.deadline);
+  }
+}
+
 bool is_isolation_level(std::int8_t level) { return level == 0 || level == kReadCommitted; }
 
 // The same error everywhere. From version 13 on, clients look at the first one.
@@ -184,14 +203,11 @@ Task<net::Reply> fetch(Broker& broker, Call call) {
   const std::uint64_t min_bytes =
       std::min(scope.bytes_max, static_cast<std::uint64_t>(std::max(0, request->min_bytes)));
   std::vector<FetchItem> items = items_of(context);
-  while (!items.empty()) {
-    co_await read_all(broker, scope, items);
-    if (!is_isolation_level(request->isolation_level) && std::ranges::any_of(items, &FetchItem::is_known)) {
-      co_return respond(call, refused(*request, named, call.request.version, ErrorCode::kUnknownServerError));
-    }
-    const bool late = broker.ports().clock.monotonic() >= deadline;
-    if (is_complete(items, min_bytes) || late || broker.is_shutting_down()) break;
-    co_await wait_for_more(broker, scope, items, deadline);
+  Gathering gathering{scope, items, min_bytes, deadline, is_isolation_level(request->isolation_level)};
+  const std::vector<ShardIndex> reader{shard_to_read_on(broker, items)};
+  if (!items.empty()) co_await on_shards(broker.shards(), broker.shard(), reader, gather, gathering);
+  if (!gathering.may_wait && std::ranges::any_of(items, &FetchItem::is_known)) {
+    co_return respond(call, refused(*request, named, call.request.version, ErrorCode::kUnknownServerError));
   }
   suit_version(broker, call, scope.replica.value() >= 0, items, session.response);
   fill(session.response, items, scope);

@@ -219,6 +219,19 @@ Task<void> end_watch(Broker& broker, Watch& watch) {
 
 }  // namespace
 
+ShardIndex shard_to_read_on(const Broker& broker, const std::vector<FetchItem>& items) {
+  const auto image = broker.image();
+  std::optional<ShardIndex> only;
+  for (const FetchItem& item : items) {
+    const auto topic = item.topic.empty() ? nullptr : image->topic(item.topic);
+    if (!topic) continue;
+    const ShardIndex owner = broker.shards().owner_of(topic->id, item.wanted.partition);
+    if (only && *only != owner) return broker.shard();
+    only = owner;
+  }
+  return only.value_or(broker.shard());
+}
+
 Task<void> read_all(Broker& broker, const FetchScope& scope, std::vector<FetchItem>& items) {
   for (FetchItem& item : items) reset(item);
   Reading reading{scope, distribute(broker, scope, items)};

@@ -35,6 +35,10 @@ struct FetchScope {
   bool limit_is_negative = false;  // which the first partition is refused for, as in Apache Kafka
 };
 
+// Where read_all and wait_for_more are best called: where all partitions are on one shard, there, so that the wait and the
+// reading after it cost no messages; otherwise here.
+[[nodiscard]] ShardIndex shard_to_read_on(const Broker& broker, const std::vector<FetchItem>& items);
+
 // Fills in the answers, anew at each call.
 Task<void> read_all(Broker& broker, const FetchScope& scope, std::vector<FetchItem>& items);
 

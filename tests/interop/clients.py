@@ -21,10 +21,13 @@ FIND_COORDINATOR = 10
 LONG_MS = 40_000  # a wait that nothing here may reach
 
 
+KEEP = "log.retention.ms=-1"  # the records have timestamps of long ago
+
+
 @contextlib.contextmanager
 def kurier_behind(proxy):
     """A node whose clients all come through `proxy`."""
-    with kurier([f"advertised.listeners=PLAINTEXT://127.0.0.1:{proxy.port}"]) as node:
+    with kurier([f"advertised.listeners=PLAINTEXT://127.0.0.1:{proxy.port}", KEEP]) as node:
         proxy.serve(node)
         try:
             yield node
@@ -431,7 +434,7 @@ def main():
     checks = Checks()
     proxy = Proxy()
     clients = []
-    with kurier() as node, kurier_behind(proxy) as proxied:
+    with kurier([KEEP]) as node, kurier_behind(proxy) as proxied:
         for name in sys.argv[1:] or AGENTS:
             try:
                 command = AGENTS[name]()

@@ -38,7 +38,7 @@ def read(node, isolation):
 def main():
     checks = Checks()
     with tempfile.TemporaryDirectory(prefix="kurier-transactions-") as directory:
-        node = Kurier(directory)
+        node = Kurier(directory, settings=["log.retention.ms=-1"])  # the records are of 1970
         try:
             node.start()
             subprocess.run(["kcat", "-b", node.address, "-P", "-t", "t"], input=b"0\n1\n2\n", check=True, timeout=60)

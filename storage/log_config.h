@@ -19,6 +19,7 @@ struct LogConfig {
   std::int64_t producer_expiration_ms = 24 * 60 * 60 * 1000;                    // producer.id.expiration.ms
   std::uint64_t flush_messages = INT64_MAX;                                     // flush.messages
   bool preallocate = false;                                                     // preallocate
+  std::uint64_t space_ahead_bytes = 0;  // disk space taken in advance, so that what others fill is not missing here
 };
 
 }  // namespace kurier::storage

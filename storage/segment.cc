@@ -73,6 +73,12 @@ Result<void> Segment::append(ByteView batches, const LogConfig& config) {
     is_reserved_ = true;
     if (const Result<void> taken = file_->reserve(config.segment_bytes); !taken) LOG_WARN("{}", taken.error().context);
   }
+  if (config.space_ahead_bytes > 0 && size_bytes_ + batches.size() + config.space_ahead_bytes / 2 > reserved_end_) {
+    // On a full disk what was taken earlier is used up.
+    const std::uint64_t wanted = size_bytes_ + batches.size() + config.space_ahead_bytes;
+    if (file_->reserve(wanted)) reserved_end_ = wanted;
+    is_reserved_ = true;
+  }
   if (Result<void> written = file_->write_at(size_bytes_, batches); !written) {
     // What was written of it is cut off, so that nothing half is ever read; if that fails too, recovery does it, and nothing
     // may be appended until then.

@@ -18,6 +18,8 @@ storage::LogConfig log_config(const MetadataLogOptions& options) {
   config.segment_time = options.segment_time;
   config.retention_bytes = -1;  // segments go with the snapshots, never by themselves
   config.retention_ms = -1;
+  // A disk that records have filled must not stop the node: topics can still be deleted.
+  config.space_ahead_bytes = 1 << 20;
   return config;
 }
 

@@ -30,6 +30,7 @@ class IndexFile {
   // The file, for syncing; created if it does not exist.
   Result<std::shared_ptr<File>> file();
   [[nodiscard]] const std::string& path() const { return path_; }
+  void path_is(std::string path) { path_ = std::move(path); }  // after it was renamed
 
  private:
   FileSystem& files_;

@@ -20,7 +20,8 @@ Log::Log(FileSystem& files, LogOptions options)
       directory_(std::move(options.directory)),
       config_(options.config),
       log_start_offset_(options.log_start_offset),
-      recovery_point_(options.recovery_point) {}
+      recovery_point_(options.recovery_point),
+      cleaned_to_(options.cleaned_to) {}
 
 std::size_t Log::segment_of(Offset offset) const {
   const auto after = std::ranges::upper_bound(segments_, offset, {}, [](const auto& s) { return s->base_offset(); });
@@ -100,6 +101,7 @@ Result<void> Log::write(ByteView batches, Timestamp) {
 Result<void> Log::replay_into_producers(const RecordBatchView& batch, Segment* aborted_go_to) {
   const auto completed = producers_.replay(batch);
   if (!completed || !completed->aborted || aborted_go_to == nullptr) return {};
+  names_changed_ = true;  // the segment's index of them may be new
   return aborted_go_to->append_aborted({completed->producer_id, completed->first_offset, completed->last_offset,
                                         producers_.last_stable_offset_after(*completed)});
 }
@@ -224,6 +226,7 @@ Result<FlushJob> Log::begin_flush() {
 void Log::complete_flush(const FlushJob& job) { recovery_point_ = std::max(recovery_point_, std::min(job.up_to, log_end_offset_)); }
 
 Result<void> Log::close_clean() {
+  TRY(end_swap());
   TRY(active().seal());
   TRY(take_snapshot());
   names_changed_ = true;

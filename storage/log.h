@@ -13,6 +13,7 @@
 
 #include "base/transport.h"
 #include "base/uuid.h"
+#include "storage/cleaner.h"
 #include "storage/leader_epochs.h"
 #include "storage/log_config.h"
 #include "storage/producer_state.h"
@@ -26,6 +27,7 @@ struct LogOptions {
   Offset log_start_offset{0};  // from log-start-offset-checkpoint
   Offset recovery_point{0};    // from recovery-point-offset-checkpoint: everything before it is known to be on the disk
   bool had_clean_shutdown = false;
+  std::optional<Offset> cleaned_to;  // from cleaner-offset-checkpoint
 };
 
 struct AppendResult {
@@ -105,6 +107,22 @@ class Log {
   Result<std::vector<std::string>> delete_old_segments(Timestamp now, Offset high_watermark);
   void expire_producers(Timestamp now) { producers_.expire(now, config_.producer_expiration_ms); }
 
+  // Compaction (log_cleaning.cc). Nothing at or behind `last_stable_offset`, or the bound of never_clean_beyond, is looked at.
+  // A checkpoint that lies outside the log is set right.
+  Result<CleanerAssessment> assess_cleaning(Offset last_stable_offset, Timestamp now);
+  // For Cleaning, which runs elsewhere. One at a time.
+  Result<CleaningJob> begin_cleaning(const CleanerAssessment& assessment, Timestamp now);
+  // The swap of each group, in three steps; behind each the directory is to be synced, on any thread, before the next one.
+  // A crash leaves the old segments or the new one, whatever has happened of them. False: the log has changed meanwhile, and
+  // the group is thrown away. The paths are the old files', now .deleted.
+  Result<bool> offer_cleaned(CleanedGroup group);
+  Result<std::vector<std::string>> take_cleaned();
+  Result<void> settle_cleaned();
+  void cleaning_has_reached(Offset cleaned_to) { cleaned_to_ = cleaned_to; }
+  // For what is kept of this log elsewhere and will be brought up to date from `bound` on. None: no such bound.
+  void never_clean_beyond(std::optional<Offset> bound) { cleaner_bound_ = bound; }
+  [[nodiscard]] std::optional<Offset> cleaned_to() const { return cleaned_to_; }
+
   Result<FlushJob> begin_flush();
   void complete_flush(const FlushJob& job);
   // Flushes everything and writes what a clean start relies on. No call after it.
@@ -140,6 +158,12 @@ class Log {
   // The index of the segment that holds `offset`: the last one that begins at or before it.
   [[nodiscard]] std::size_t segment_of(Offset offset) const;
   Result<std::vector<std::string>> retire(std::size_t count);
+  Result<void> complete_swap(const std::vector<FileSystem::Entry>& entries, std::vector<std::string> swaps);
+  // Where the sources of a group begin in segments_; none if they are not there any more as they were.
+  [[nodiscard]] std::optional<std::size_t> find_sources(const CleanedGroup& group) const;
+  Result<void> throw_away(Segment& segment);
+  Result<void> end_swap();
+  void truncate_cleaned_to(Offset offset);
 
   FileSystem& files_;
   std::string directory_;
@@ -153,6 +177,14 @@ class Log {
   std::vector<Offset> snapshots_;   // offsets of the .snapshot files, ascending
   bool epochs_to_write_ = false;    // of an epoch without a batch yet, or a change that the disk was too full for
   bool names_changed_ = true;       // since the directory was last synced
+  struct Swap {
+    CleanedGroup group;
+    Segment* taken = nullptr;  // in segments_, its files still .swap
+  };
+  std::optional<Swap> swap_;
+  std::uint64_t shape_ = 0;  // counts what makes the log shorter
+  std::optional<Offset> cleaned_to_;
+  std::optional<Offset> cleaner_bound_;
 };
 
 // "topic-partition" of a directory's name; none if it is no such name.

@@ -16,6 +16,10 @@ struct LogConfig {
   std::int64_t retention_ms = std::int64_t{7} * 24 * 60 * 60 * 1000;            // retention.ms; -1: no limit
   bool delete_old = true;                                                       // cleanup.policy has delete
   bool compact = false;                                                         // cleanup.policy has compact
+  std::int64_t delete_retention_ms = 24 * 60 * 60 * 1000;  // delete.retention.ms
+  std::int64_t min_compaction_lag_ms = 0;  // min.compaction.lag.ms
+  std::int64_t max_compaction_lag_ms = INT64_MAX;  // max.compaction.lag.ms
+  double min_cleanable_dirty_ratio = 0.5;  // min.cleanable.dirty.ratio
   std::int64_t producer_expiration_ms = 24 * 60 * 60 * 1000;                    // producer.id.expiration.ms
   std::uint64_t flush_messages = INT64_MAX;                                     // flush.messages
   bool preallocate = false;                                                     // preallocate

@@ -41,9 +41,13 @@ class LogDirectory {
   Result<OffsetCheckpoint> recovery_points() { return read("recovery-point-offset-checkpoint"); }
   Result<OffsetCheckpoint> log_start_offsets() { return read("log-start-offset-checkpoint"); }
   Result<OffsetCheckpoint> high_watermarks() { return read("replication-offset-checkpoint"); }
+  Result<OffsetCheckpoint> cleaner_offsets() { return read("cleaner-offset-checkpoint"); }
   Result<void> write_recovery_points(const OffsetCheckpoint& offsets) { return write("recovery-point-offset-checkpoint", offsets); }
   Result<void> write_log_start_offsets(const OffsetCheckpoint& offsets) { return write("log-start-offset-checkpoint", offsets); }
   Result<void> write_high_watermarks(const OffsetCheckpoint& offsets) { return write("replication-offset-checkpoint", offsets); }
+  Result<void> write_cleaner_offsets(const OffsetCheckpoint& offsets) {
+    return write("cleaner-offset-checkpoint", offsets);
+  }
 
   // Whether the last shutdown was clean; the mark is removed, so that a crash from now on is seen.
   Result<bool> take_clean_shutdown_mark();

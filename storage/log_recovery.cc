@@ -32,34 +32,68 @@ Result<std::unique_ptr<Log>> Log::open(FileSystem& files, LogOptions options, Ti
   return log;
 }
 
-// A deletion that was begun is finished; compaction's work that was complete is put in place, the rest thrown away.
+// A deletion that was begun is finished; compaction's work that was complete is put in place, the rest thrown away. Each step is
+// durable before the next, so that a crash in here changes nothing.
 Result<void> Log::finish_interrupted_changes() {
   TRY_ASSIGN(const auto entries, files_.list(directory_));
+  std::vector<std::string> cleaned;
+  std::vector<std::string> swaps;
+  std::optional<Offset> first_cleaned;
   for (const FileSystem::Entry& entry : entries) {
-    const std::string path = directory_ + "/" + entry.name;
-    if (entry.name.ends_with(kDeletedSuffix) || entry.name.ends_with(kCleanedSuffix) || entry.name.ends_with(".tmp")) {
-      TRY(files_.remove(path));
+    if (entry.name.ends_with(kDeletedSuffix) || entry.name.ends_with(".tmp")) {
+      TRY(files_.remove(directory_ + "/" + entry.name));
+    } else if (entry.name.ends_with(kCleanedSuffix)) {
+      cleaned.push_back(entry.name);
+      if (!first_cleaned) first_cleaned = offset_of(entry.name);
     } else if (entry.name.ends_with(kSwapSuffix)) {
-      const std::string name = entry.name.substr(0, entry.name.size() - kSwapSuffix.size());
-      if (name.ends_with(kLogSuffix)) {
-        // It replaces every segment that begins inside its range.
-        const auto base = offset_of(name);
-        if (!base) continue;
-        TRY(files_.rename(path, directory_ + "/" + name));
-        Segment swapped(files_, directory_, *base, {.log_bytes = entry.size_bytes}, Timestamp(0));
-        TRY_ASSIGN(const Offset next, swapped.next_offset());
-        for (const FileSystem::Entry& other : entries) {
-          const auto other_base = offset_of(other.name);
-          if (!other_base || *other_base <= *base || *other_base >= next || other.name.ends_with(kSnapshotSuffix)) continue;
-          if (other.name.ends_with(kSwapSuffix)) continue;
-          TRY(files_.remove(directory_ + "/" + other.name));
-        }
-      } else {
-        TRY(files_.rename(path, directory_ + "/" + name));
-      }
+      swaps.push_back(entry.name);
     }
   }
-  return {};
+  // A .swap at or behind a .cleaned: not all had been renamed, and the old segments are all there.
+  std::vector<std::string> complete;
+  for (const std::string& name : swaps) {
+    if (first_cleaned && offset_of(name) >= first_cleaned) {
+      TRY(files_.remove(directory_ + "/" + name));
+    } else {
+      complete.push_back(name);
+    }
+  }
+  if (complete.size() < swaps.size()) TRY(files_.sync_directory(directory_));
+  for (const std::string& name : cleaned) TRY(files_.remove(directory_ + "/" + name));
+  return complete.empty() ? Result<void>{} : complete_swap(entries, std::move(complete));
+}
+
+// What was swapped in replaces every segment that begins inside its range.
+Result<void> Log::complete_swap(const std::vector<FileSystem::Entry>& entries, std::vector<std::string> swaps) {
+  std::optional<Offset> first;
+  Offset end(-1);
+  for (const FileSystem::Entry& entry : entries) {
+    const auto base = offset_of(entry.name);
+    const bool is_log = entry.name.ends_with(std::string(kLogSuffix) + std::string(kSwapSuffix));
+    if (!base || !is_log || std::ranges::find(swaps, entry.name) == swaps.end()) continue;
+    Segment segment(files_, directory_, *base, {.log_bytes = entry.size_bytes}, Timestamp(0), kSwapSuffix);
+    TRY_ASSIGN(const Offset next, segment.next_offset());
+    if (!first) first = *base;
+    end = std::max({end, next, *base + 1});
+  }
+  for (const FileSystem::Entry& entry : entries) {
+    const auto base = offset_of(entry.name);
+    const bool stays = entry.name.ends_with(kSwapSuffix) || entry.name.ends_with(kDeletedSuffix) ||
+                       entry.name.ends_with(kCleanedSuffix);
+    if (!first || !base || stays || *base < *first || *base >= end) continue;
+    if (*base == *first && entry.name.ends_with(kSnapshotSuffix)) continue;
+    TRY(files_.remove(directory_ + "/" + entry.name));
+  }
+  TRY(files_.sync_directory(directory_));
+  // The segment before its indexes: without one they would be taken for what an earlier start has left.
+  std::ranges::sort(swaps, [](const std::string& left, const std::string& right) {
+    return std::pair(!left.ends_with(".log.swap"), left) < std::pair(!right.ends_with(".log.swap"), right);
+  });
+  for (const std::string& name : swaps) {
+    LOG_INFO("{}: putting {} in place, which a cleaning has left", directory_, name);
+    TRY(files_.rename(directory_ + "/" + name, directory_ + "/" + name.substr(0, name.size() - kSwapSuffix.size())));
+  }
+  return files_.sync_directory(directory_);
 }
 
 Result<void> Log::load(bool had_clean_shutdown, Timestamp now) {
@@ -142,14 +176,17 @@ Result<void> Log::recover_segments(bool had_clean_shutdown) {
   return epochs_changed ? write_epochs() : Result<void>{};
 }
 
-// The newest snapshot that can be read and lies within the log, then every batch after it.
+// The newest snapshot that can be read and lies within the log, then every batch after it. After a crash none is of use that
+// was taken behind the first segment that may not have been on the disk as a whole: a power cut may have kept the snapshot, and
+// not what it is of, nor that segment's index of aborted transactions.
 Result<void> Log::load_producers(bool had_clean_shutdown) {
   Offset from = log_start_offset_;
+  const Offset latest = had_clean_shutdown ? log_end_offset_ : segments_[segment_of(recovery_point_)]->base_offset();
   bool removed = false;
   while (!snapshots_.empty()) {
     const Offset offset = snapshots_.back();
     const std::string path = segment_path(directory_, offset, kSnapshotSuffix);
-    if (offset <= log_end_offset_ && offset >= log_start_offset_) {
+    if (offset <= latest && offset >= log_start_offset_) {
       auto content = read_file(files_, path);
       auto state = content ? ProducerState::from_snapshot(*content) : std::unexpected(content.error());
       if (state) {
@@ -165,13 +202,19 @@ Result<void> Log::load_producers(bool had_clean_shutdown) {
   }
   // A snapshot of records that were cut off must not come back once other records have those offsets.
   if (removed) TRY(files_.sync_directory(directory_));
-  if (from == log_end_offset_) return {};
-  // The transaction indexes were appended live; after a crash they are made anew along the way.
+  if (from == log_end_offset_ && had_clean_shutdown) return {};
+  // The transaction indexes were appended live; after a crash those that were not flushed are made anew along the way.
   const std::size_t first = segment_of(from);
+  std::vector<Segment*> rebuilt;
+  bool names_differ = false;
   for (std::size_t i = first; i < segments_.size(); ++i) {
     Segment& segment = *segments_[i];
-    const bool rebuild = !had_clean_shutdown && segment.base_offset() >= from;
-    if (rebuild) TRY(segment.clear_transaction_index());
+    const bool rebuild = !had_clean_shutdown && segment.base_offset() >= std::max(from, latest);
+    if (rebuild) {
+      rebuilt.push_back(&segment);
+      names_differ = names_differ || segment.has_transaction_index();
+      TRY(segment.clear_transaction_index());
+    }
     std::vector<AbortedTransaction> known;
     if (!rebuild) {
       TRY_ASSIGN(known, segment.aborted_transactions());
@@ -184,6 +227,12 @@ Result<void> Log::load_producers(bool had_clean_shutdown) {
       return true;
     }));
   }
+  // At once: a flush need not come to a segment that lies before the recovery point as a whole.
+  for (Segment* segment : rebuilt) {
+    names_differ = names_differ || segment->has_transaction_index();
+    TRY(segment->sync_transaction_index());
+  }
+  if (names_differ) TRY(files_.sync_directory(directory_));
   producers_.high_watermark_is(log_end_offset_);
   return {};
 }

@@ -11,6 +11,9 @@ using protocol::RecordBatchView;
 Result<void> Log::truncate_to(Offset offset) {
   if (offset >= log_end_offset_) return {};
   if (offset < segments_.front()->base_offset()) return truncate_fully_and_start_at(offset);
+  TRY(end_swap());
+  ++shape_;
+  truncate_cleaned_to(offset);
   while (segments_.size() > 1 && active().base_offset() >= offset) {
     for (const std::string& path : active().paths()) TRY(files_.remove(path));
     segments_.pop_back();
@@ -26,6 +29,9 @@ Result<void> Log::truncate_to(Offset offset) {
 }
 
 Result<void> Log::truncate_fully_and_start_at(Offset offset) {
+  TRY(end_swap());
+  ++shape_;
+  truncate_cleaned_to(offset);
   for (const auto& segment : segments_) {
     for (const std::string& path : segment->paths()) {
       if (Result<void> removed = files_.remove(path); !removed && removed.error().failure != Failure::kNotFound) {
@@ -54,6 +60,7 @@ Result<void> Log::set_log_start_offset(Offset offset) {
 // Renames the files of the first `count` segments and forgets them.
 Result<std::vector<std::string>> Log::retire(std::size_t count) {
   std::vector<std::string> renamed;
+  ++shape_;
   for (std::size_t i = 0; i < count; ++i) {
     std::vector<std::string> paths = segments_[i]->paths();
     // The snapshot of a segment's beginning is of no use once the segment is gone.
@@ -74,6 +81,7 @@ Result<std::vector<std::string>> Log::retire(std::size_t count) {
 }
 
 Result<std::vector<std::string>> Log::delete_old_segments(Timestamp now, Offset high_watermark) {
+  if (swap_) return std::vector<std::string>{};  // next time
   std::uint64_t total = size_bytes();
   std::size_t count = 0;
   for (; count < segments_.size(); ++count) {

@@ -20,23 +20,28 @@ std::string segment_path(const std::string& directory, Offset base_offset, std::
   return fmt::format("{}/{:020}{}", directory, base_offset.value(), suffix);
 }
 
-Segment::Segment(FileSystem& files, std::string directory, Offset base_offset, const Found& found, Timestamp created)
+Segment::Segment(FileSystem& files, std::string directory, Offset base_offset, const Found& found, Timestamp created,
+                 std::string_view suffix)
     : files_(files),
       directory_(std::move(directory)),
+      suffix_(suffix),
       base_offset_(base_offset),
       size_bytes_(found.log_bytes),
       created_(created),
       modified_(found.modified),
-      offset_index_(files, segment_path(directory_, base_offset, kIndexSuffix), base_offset, found.index_bytes),
-      time_index_(files, segment_path(directory_, base_offset, kTimeIndexSuffix), base_offset,
-                  found.time_index_bytes),
+      offset_index_(files, path(kIndexSuffix), base_offset, found.index_bytes),
+      time_index_(files, path(kTimeIndexSuffix), base_offset, found.time_index_bytes),
       has_transaction_index_(found.transaction_index_bytes.has_value()) {
   if (size_bytes_ == 0) max_timestamp_ = TimeIndex::Entry{Timestamp(-1), base_offset_};
 }
 
+std::string Segment::path(std::string_view kind) const {
+  return segment_path(directory_, base_offset_, kind) + suffix_;
+}
+
 Result<void> Segment::open_file() {
   if (file_) return {};
-  TRY_ASSIGN(file_, files_.open(segment_path(directory_, base_offset_, kLogSuffix), OpenMode::kCreate));
+  TRY_ASSIGN(file_, files_.open(path(kLogSuffix), OpenMode::kCreate));
   return {};
 }
 
@@ -270,7 +275,7 @@ Result<void> Segment::append_aborted(const AbortedTransaction& aborted) {
   store_big_endian(entry.data() + 10, aborted.first_offset.value());
   store_big_endian(entry.data() + 18, aborted.last_offset.value());
   store_big_endian(entry.data() + 26, aborted.last_stable_offset.value());
-  TRY_ASSIGN(const auto to, files_.open(segment_path(directory_, base_offset_, kTransactionIndexSuffix), OpenMode::kCreate));
+  TRY_ASSIGN(const auto to, files_.open(path(kTransactionIndexSuffix), OpenMode::kCreate));
   TRY_ASSIGN(const std::uint64_t size, to->size_bytes());
   has_transaction_index_ = true;
   return to->write_at(size / kTransactionEntryBytes * kTransactionEntryBytes, ByteView(entry));
@@ -279,7 +284,7 @@ Result<void> Segment::append_aborted(const AbortedTransaction& aborted) {
 Result<std::vector<AbortedTransaction>> Segment::aborted_transactions() {
   std::vector<AbortedTransaction> all;
   if (!has_transaction_index_) return all;
-  TRY_ASSIGN(const Bytes content, read_file(files_, segment_path(directory_, base_offset_, kTransactionIndexSuffix)));
+  TRY_ASSIGN(const Bytes content, read_file(files_, path(kTransactionIndexSuffix)));
   for (std::size_t at = 0; at + kTransactionEntryBytes <= content.size(); at += kTransactionEntryBytes) {
     const std::byte* entry = content.data() + at;
     all.push_back({ProducerId(load_big_endian<std::int64_t>(entry + 2)), Offset(load_big_endian<std::int64_t>(entry + 10)),
@@ -291,7 +296,13 @@ Result<std::vector<AbortedTransaction>> Segment::aborted_transactions() {
 Result<void> Segment::clear_transaction_index() {
   if (!has_transaction_index_) return {};
   has_transaction_index_ = false;
-  return files_.remove(segment_path(directory_, base_offset_, kTransactionIndexSuffix));
+  return files_.remove(path(kTransactionIndexSuffix));
+}
+
+Result<void> Segment::sync_transaction_index() {
+  if (!has_transaction_index_) return {};
+  TRY_ASSIGN(const auto file, files_.open(path(kTransactionIndexSuffix), OpenMode::kReadWrite));
+  return file->sync();
 }
 
 Result<std::vector<std::shared_ptr<File>>> Segment::files_to_sync() {
@@ -307,18 +318,27 @@ Result<std::vector<std::shared_ptr<File>>> Segment::files_to_sync() {
   all.push_back(std::move(index));
   all.push_back(std::move(time_index));
   if (has_transaction_index_) {
-    TRY_ASSIGN(auto transactions,
-               files_.open(segment_path(directory_, base_offset_, kTransactionIndexSuffix), OpenMode::kReadWrite));
+    TRY_ASSIGN(auto transactions, files_.open(path(kTransactionIndexSuffix), OpenMode::kReadWrite));
     all.push_back(std::move(transactions));
   }
   return all;
 }
 
+Result<void> Segment::change_suffix(std::string_view suffix) {
+  for (const std::string& from : paths()) {
+    TRY(files_.rename(from, from.substr(0, from.size() - suffix_.size()) + std::string(suffix)));
+  }
+  suffix_ = suffix;
+  offset_index_.entries().path_is(path(kIndexSuffix));
+  time_index_.entries().path_is(path(kTimeIndexSuffix));
+  return {};
+}
+
 std::vector<std::string> Segment::paths() const {
-  std::vector<std::string> all{segment_path(directory_, base_offset_, kLogSuffix)};
-  if (offset_index_.entries().exists()) all.push_back(segment_path(directory_, base_offset_, kIndexSuffix));
-  if (time_index_.entries().exists()) all.push_back(segment_path(directory_, base_offset_, kTimeIndexSuffix));
-  if (has_transaction_index_) all.push_back(segment_path(directory_, base_offset_, kTransactionIndexSuffix));
+  std::vector<std::string> all{path(kLogSuffix)};
+  if (offset_index_.entries().exists()) all.push_back(path(kIndexSuffix));
+  if (time_index_.entries().exists()) all.push_back(path(kTimeIndexSuffix));
+  if (has_transaction_index_) all.push_back(path(kTransactionIndexSuffix));
   return all;
 }
 

@@ -37,7 +37,9 @@ class Segment {
     std::optional<std::uint64_t> transaction_index_bytes;
     Timestamp modified{-1};
   };
-  Segment(FileSystem& files, std::string directory, Offset base_offset, const Found& found, Timestamp created);
+  // `suffix`: what its files' names end with while they are not in the log's place: .cleaned, .swap.
+  Segment(FileSystem& files, std::string directory, Offset base_offset, const Found& found, Timestamp created,
+          std::string_view suffix = "");
 
   [[nodiscard]] Offset base_offset() const { return base_offset_; }
   [[nodiscard]] std::uint64_t size_bytes() const { return size_bytes_; }
@@ -81,11 +83,16 @@ class Segment {
   Result<void> append_aborted(const AbortedTransaction& aborted);
   Result<std::vector<AbortedTransaction>> aborted_transactions();
   Result<void> clear_transaction_index();
+  Result<void> sync_transaction_index();
+  [[nodiscard]] bool has_transaction_index() const { return has_transaction_index_; }
 
   // What an fsync of this segment has to cover. May be used on another thread.
   Result<std::vector<std::shared_ptr<File>>> files_to_sync();
   // The paths of its files that exist, for deletion.
   [[nodiscard]] std::vector<std::string> paths() const;
+  // Renames its files to end with `suffix`; open ones stay open.
+  Result<void> change_suffix(std::string_view suffix);
+  void modified_is(Timestamp modified) { modified_ = modified; }
   OffsetIndex& offset_index() { return offset_index_; }
   TimeIndex& time_index() { return time_index_; }
 
@@ -96,6 +103,7 @@ class Segment {
     std::uint64_t position;
     std::size_t batch_bytes;
   };
+  [[nodiscard]] std::string path(std::string_view kind) const;
   Result<void> open_file();
   Result<void> index_batch(const protocol::RecordBatchView& batch, std::uint64_t position, const LogConfig& config);
   Result<void> load_max_timestamp();
@@ -103,6 +111,7 @@ class Segment {
 
   FileSystem& files_;
   std::string directory_;
+  std::string suffix_;
   Offset base_offset_;
   std::uint64_t size_bytes_;
   Timestamp created_;

@@ -117,6 +117,20 @@ void SimulatedFileSystem::restart(Crash crash) {
     if (take_now && now != names_.end()) kept[path] = now->second;
     if (!take_now && then != durable_names_.end()) kept[path] = then->second;
   }
+  // A rename is one entry of the file system's journal: what had a name and has one now is not lost between the two.
+  std::set<Inode*> had_name;
+  for (const auto& [path, inode] : durable_names_) had_name.insert(inode.get());
+  for (bool changed = true; changed;) {
+    changed = false;
+    std::set<Inode*> placed;
+    for (const auto& [path, inode] : kept) placed.insert(inode.get());
+    for (const auto& [path, inode] : names_) {
+      if (!had_name.contains(inode.get()) || placed.contains(inode.get())) continue;
+      kept[path] = inode;
+      changed = true;
+      break;
+    }
+  }
   std::set<Inode*> seen;
   for (const auto& [path, inode] : kept) {
     if (!seen.insert(inode.get()).second) continue;

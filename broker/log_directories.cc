@@ -11,6 +11,8 @@ Result<void> LogDirectories::add(std::unique_ptr<storage::LogDirectory> opened) 
   directory.files = std::move(opened);
   TRY_ASSIGN(directory.recovery_points, directory.files->recovery_points());
   TRY_ASSIGN(directory.log_start_offsets, directory.files->log_start_offsets());
+  TRY_ASSIGN(directory.cleaner_offsets, directory.files->cleaner_offsets());
+  directory.has_cleaner_offsets = !directory.cleaner_offsets.empty();
   return {};
 }
 
@@ -52,6 +54,7 @@ void LogDirectories::forget_last_run() {
     directory.was_clean = false;
     directory.recovery_points.clear();
     directory.log_start_offsets.clear();
+    directory.cleaner_offsets.clear();
   }
 }
 
@@ -61,6 +64,8 @@ void LogDirectories::could_not_open(const std::string& topic, const replication:
   directory->has_unopened = true;
   const auto start = directory->log_start_offsets.find({topic, partition.partition_id});
   if (start != directory->log_start_offsets.end()) directory->unopened_start_offsets.insert(*start);
+  const auto cleaned = directory->cleaner_offsets.find({topic, partition.partition_id});
+  if (cleaned != directory->cleaner_offsets.end()) directory->unopened_cleaner_offsets.insert(*cleaned);
 }
 
 Result<void> LogDirectories::mark_clean(BrokerEpoch broker_epoch) {
@@ -85,6 +90,12 @@ void LogDirectories::write_checkpoints(const std::vector<DirectoryOffsets>& offs
     };
     if (kinds.recovery_points) say(directory.write_recovery_points(offsets[i].recovery_points));
     if (kinds.log_start_offsets) say(directory.write_log_start_offsets(starts));
+    storage::OffsetCheckpoint cleaned = offsets[i].cleaner_offsets;
+    cleaned.insert(directories_[i].unopened_cleaner_offsets.begin(), directories_[i].unopened_cleaner_offsets.end());
+    if (kinds.cleaner_offsets && (!cleaned.empty() || directories_[i].has_cleaner_offsets)) {
+      say(directory.write_cleaner_offsets(cleaned));
+      directories_[i].has_cleaner_offsets = true;
+    }
     if (kinds.high_watermarks) say(directory.write_high_watermarks(offsets[i].high_watermarks));
   }
 }

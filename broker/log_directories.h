@@ -23,11 +23,15 @@ struct LogDirectoryState {
   bool was_clean = false;
   storage::OffsetCheckpoint recovery_points;
   storage::OffsetCheckpoint log_start_offsets;
+  storage::OffsetCheckpoint cleaner_offsets;
   std::atomic<std::size_t> partitions{0};
   std::atomic<bool> failed{false};  // its partitions are offline until the next start
   // A partition of it could not be opened: it is not marked as cleanly shut down, so that the next start looks closely.
   std::atomic<bool> has_unopened{false};
   storage::OffsetCheckpoint unopened_start_offsets;  // kept as they were; written by the starting thread only
+  storage::OffsetCheckpoint unopened_cleaner_offsets;
+  bool has_cleaner_offsets =
+      false;  // without any there is no cleaner-offset-checkpoint; of the thread that writes them
 
   [[nodiscard]] const std::string& path() const { return files->path(); }
   [[nodiscard]] bool holds(const std::string& partition_path) const { return partition_path.starts_with(path() + "/"); }
@@ -38,11 +42,13 @@ struct CheckpointKinds {
   bool recovery_points = false;
   bool log_start_offsets = false;
   bool high_watermarks = false;
-  [[nodiscard]] bool any() const { return recovery_points || log_start_offsets || high_watermarks; }
+  bool cleaner_offsets = false;
+  [[nodiscard]] bool any() const { return recovery_points || log_start_offsets || high_watermarks || cleaner_offsets; }
   void add(const CheckpointKinds& other) {
     recovery_points |= other.recovery_points;
     log_start_offsets |= other.log_start_offsets;
     high_watermarks |= other.high_watermarks;
+    cleaner_offsets |= other.cleaner_offsets;
   }
 };
 
@@ -51,6 +57,7 @@ struct DirectoryOffsets {
   storage::OffsetCheckpoint recovery_points;
   storage::OffsetCheckpoint log_start_offsets;
   storage::OffsetCheckpoint high_watermarks;
+  storage::OffsetCheckpoint cleaner_offsets;
 };
 
 class LogDirectories {

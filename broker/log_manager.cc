@@ -22,6 +22,10 @@ storage::LogConfig log_config_of(const config::TopicConfig& topic, const config:
   log.retention_ms = topic.retention.count();
   log.delete_old = topic.delete_old;
   log.compact = topic.compact;
+  log.delete_retention_ms = topic.delete_retention.count();
+  log.min_compaction_lag_ms = topic.min_compaction_lag.count();
+  log.max_compaction_lag_ms = topic.max_compaction_lag.count();
+  log.min_cleanable_dirty_ratio = topic.min_cleanable_dirty_ratio;
   log.flush_messages = static_cast<std::uint64_t>(topic.flush_messages);
   log.preallocate = topic.preallocate;
   log.producer_expiration_ms = node.producer_id_expiration.count();
@@ -95,11 +99,15 @@ Result<LogManager::Opened> LogManager::open_log(const replication::MetadataImage
     const auto found = checkpoint.find({topic.name, partition.partition_id});
     return found == checkpoint.end() || !stored_id ? Offset(0) : found->second;
   };
+  const auto cleaned = directory->cleaner_offsets.find({topic.name, partition.partition_id});
+  std::optional<Offset> cleaned_to;
+  if (cleaned != directory->cleaner_offsets.end() && stored_id) cleaned_to = cleaned->second;
   storage::LogOptions options{.directory = path,
                               .config = log_config_of(opened.config, config_),
                               .log_start_offset = offset_in(directory->log_start_offsets),
                               .recovery_point = offset_in(directory->recovery_points),
-                              .had_clean_shutdown = directory->was_clean};
+                              .had_clean_shutdown = directory->was_clean,
+                              .cleaned_to = cleaned_to};
   TRY_ASSIGN(opened.log, storage::Log::open(ports_.files, std::move(options), ports_.clock.wall()));
   if (!stored_id) TRY(storage::write_partition_metadata(ports_.files, path, topic.id));
   ++directory->partitions;
@@ -239,6 +247,7 @@ void LogManager::collect_offsets(std::vector<DirectoryOffsets>& offsets) const {
         if (!directories_.all()[i].holds(log.directory())) continue;
         offsets[i].recovery_points[key] = log.recovery_point();
         offsets[i].high_watermarks[key] = partition->leader().high_watermark();
+        if (log.cleaned_to()) offsets[i].cleaner_offsets[key] = *log.cleaned_to();
         // Only where the segments do not say it themselves.
         if (log.log_start_offset() > log.first_segment_base_offset()) offsets[i].log_start_offsets[key] = log.log_start_offset();
       }

@@ -59,6 +59,8 @@ class LogManager final : public DiskMonitor {
   void maintain();
   // producer.id.expiration.check.interval.ms
   void expire_producers();
+  // Files of a log that are no part of it any more.
+  void remove_later(std::vector<std::string> paths, std::chrono::milliseconds delay);
   // Adds to what the checkpoints of each directory are to say, in the order of LogDirectories::all().
   void collect_offsets(std::vector<DirectoryOffsets>& offsets) const;
   void directory_failed(const LogDirectoryState& directory);
@@ -78,7 +80,6 @@ class LogManager final : public DiskMonitor {
     return {ports_.clock, ports_.executor, ports_.timers, ports_.flusher, *this};
   }
   void remove(TopicId topic);
-  void remove_later(std::vector<std::string> paths, std::chrono::milliseconds delay);
   void maintain(Partition& partition, Timestamp now);
 
   LogManagerPorts ports_;

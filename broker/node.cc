@@ -6,6 +6,7 @@
 #include <functional>
 
 #include "base/log.h"
+#include "broker/log_cleaner_runner.h"
 #include "broker/net/host_name.h"
 #include "broker/net/posix_file_system.h"
 #include "broker/net/reactor_thread.h"
@@ -81,6 +82,7 @@ class Node {
   void directory_failed(LogDirectoryState& directory, const Error& error);
   void maintain_regularly(ShardRuntime& shard);
   void write_checkpoints_regularly();
+  void start_cleaner();
   void repeat(net::Reactor& reactor, std::chrono::milliseconds delay, std::chrono::milliseconds interval, std::function<void()> work);
   [[nodiscard]] std::vector<replication::VoterEndpoint> controller_endpoints() const;
 
@@ -105,6 +107,8 @@ class Node {
   Shards shards_;
   std::vector<ShardRuntime> runtimes_;
   CheckpointWriter checkpoints_{runtimes_, directories_, flusher_};
+  std::unique_ptr<LogCleanerRunner> cleaner_;
+  std::unique_ptr<net::ThreadPool> cleaner_pool_;
   std::size_t shards_to_drain_ = 0;
   bool is_stopping_ = false;
   Result<void> outcome_;
@@ -304,6 +308,7 @@ void Node::serve() {
     });
   }
   write_checkpoints_regularly();
+  start_cleaner();
   std::vector<std::string> listeners;
   for (const config::Listener& listener : config_.listeners) {
     listeners.push_back(fmt::format("{}://{}", listener.name, Endpoint{listener.host, listener.port}.to_string()));
@@ -328,6 +333,19 @@ void Node::maintain_regularly(ShardRuntime& shard) {
   repeat(*shard.reactor, config_.log.initial_task_delay, config_.log.retention_check_interval, [&shard] { shard.logs->maintain(); });
   const auto expiration = config_.producer_id_expiration_check_interval;
   repeat(*shard.reactor, expiration, expiration, [&shard] { shard.logs->expire_producers(); });
+}
+
+void Node::start_cleaner() {
+  if (!config_.log.cleaner_enable || config_.log.cleaner_threads == 0) return;
+  std::vector<LogCleanerRunner::Shard> shards;
+  for (ShardRuntime& shard : runtimes_)
+    shards.push_back({shard.reactor, &shard.broker->partitions(), shard.logs.get()});
+  cleaner_pool_ = std::make_unique<net::ThreadPool>("cleaner", static_cast<std::size_t>(config_.log.cleaner_threads));
+  cleaner_ =
+      std::make_unique<LogCleanerRunner>(CleanerPorts{files_, clock_, random_, main_, main_, *cleaner_pool_,
+                                                      [this] { checkpoints_.begin_round({.cleaner_offsets = true}); }},
+                                         config_.log, std::move(shards));
+  cleaner_->start();
 }
 
 void Node::write_checkpoints_regularly() {
@@ -398,6 +416,7 @@ void Node::stop_threads() {
 Result<void> Node::finish_stop() {
   const BrokerEpoch epoch = controller_->broker_epoch();
   stop_threads();
+  cleaner_pool_.reset();  // what it is doing ends; nobody goes on with it
   for (ShardRuntime& shard : runtimes_) shard.logs->close_logs();
   checkpoints_.write_now();
   TRY(directories_.mark_clean(epoch));

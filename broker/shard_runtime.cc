@@ -20,6 +20,7 @@ void CheckpointWriter::begin_round(CheckpointKinds kinds) {
           round->offsets[i].recovery_points.merge((*own)[i].recovery_points);
           round->offsets[i].log_start_offsets.merge((*own)[i].log_start_offsets);
           round->offsets[i].high_watermarks.merge((*own)[i].high_watermarks);
+          round->offsets[i].cleaner_offsets.merge((*own)[i].cleaner_offsets);
         }
         if (--round->shards_left == 0) gathered(round);
       });
@@ -40,7 +41,7 @@ void CheckpointWriter::gathered(const std::shared_ptr<Round>& round) {
 void CheckpointWriter::write_now() {
   std::vector<DirectoryOffsets> offsets(directories_.all().size());
   for (const ShardRuntime& shard : shards_) shard.logs->collect_offsets(offsets);
-  directories_.write_checkpoints(offsets, {true, true, true});
+  directories_.write_checkpoints(offsets, {true, true, true, true});
 }
 
 }  // namespace kurier::broker

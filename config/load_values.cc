@@ -99,10 +99,6 @@ void take_settings(Loading& loading, const std::vector<Setting>& settings, bool 
   }
   for (const Setting* setting : unknown) take_unknown(loading, *setting);
   add_notices(loading, without_effect);
-  if (contains(loading.list("log.cleanup.policy"), "compact")) {
-    constexpr std::string_view kName = "log.cleanup.policy=compact";
-    loading.notices.push_back(no_effect({&kName, 1}, kCompactionReason));
-  }
 }
 
 void fill_values(const Loading& loading, NodeConfig& node) {

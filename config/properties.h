@@ -22,9 +22,7 @@ using enum Visibility;
 using enum Support;
 
 inline constexpr std::string_view kAlterdirs = "replicas cannot be moved between log directories yet";
-inline constexpr std::string_view kAuthorizer =
-    "there is no authorizer yet, and everybody would be allowed everything";
-inline constexpr std::string_view kCleaner = "logs are not compacted yet";
+inline constexpr std::string_view kAuthorizer = "there is no authorizer yet, and everybody would be allowed everything";
 inline constexpr std::string_view kCordoned = "new replicas would still be placed there";
 inline constexpr std::string_view kEarly = "there is no authorizer to wait for";
 inline constexpr std::string_view kGroup = "groups do without it so far";

@@ -121,8 +121,6 @@ std::string_view to_string(UpdateMode mode) {
   return "";
 }
 
-const std::string_view kCompactionReason = columns::kCleaner;
-
 std::string no_effect(std::span<const std::string_view> names, std::string_view reason) {
   return fmt::format("{} {} no effect here, because {}", fmt::join(names, ", "), names.size() == 1 ? "has" : "have", reason);
 }

@@ -105,9 +105,8 @@ struct Value {
 
 [[nodiscard]] std::string_view to_string(Type type);        // "INT", as Kafka prints it
 [[nodiscard]] std::string_view to_string(UpdateMode mode);  // "read-only", "per-broker", "cluster-wide"
-// "a, b have no effect here, because logs are not compacted yet"
+// "a, b have no effect here, because tiered storage is not there yet"
 [[nodiscard]] std::string no_effect(std::span<const std::string_view> names, std::string_view reason);
-extern const std::string_view kCompactionReason;  // of compaction, where it is a value and not a property
 // What a person should write: "an int, 1 or more", "one of compact, delete".
 [[nodiscard]] std::string expectation(Type type, std::string_view range);
 

@@ -132,10 +132,6 @@ std::vector<std::string> topic_notices(const std::map<std::string, std::string>&
     const SupportAndReason answer = support_of(*property);
     const bool is_default = property->default_text != nullptr && text == property->default_text;
     if (answer.support != Support::kWorks && !is_default) names_by_reason[answer.reason].push_back(property->name);
-    const auto value = parse_value(property->name, property->type, property->range, text);
-    if (name == "cleanup.policy" && value && contains(value->list, "compact")) {
-      names_by_reason[kCompactionReason].push_back("cleanup.policy=compact");
-    }
   }
   std::vector<std::string> notices;
   for (const auto& [reason, names] : names_by_reason) notices.push_back(no_effect(names, reason));

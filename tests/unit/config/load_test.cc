@@ -172,13 +172,6 @@ TEST_CASE("each directory is one of its own, under whatever name") {
   CHECK(error_of_settings({"log.dirs=/a", "kurier.state.dir=/ab"}) == "no error");
 }
 
-TEST_CASE("what a value does not do here is named") {
-  const auto loaded = load_config({.path = "", .content = "", .settings = {"log.cleanup.policy=compact,delete"}});
-  REQUIRE(loaded);
-  REQUIRE(loaded->notices.size() == 1);
-  CHECK_THAT(loaded->notices[0], Catch::Contains("log.cleanup.policy=compact has no effect here"));
-}
-
 TEST_CASE("values that came as metadata win over the file") {
   const NodeConfig node = load({"min.insync.replicas=2", "log.retention.hours=5"});
   const DynamicBrokerConfigs dynamic{{{"log.retention.ms", "7"}}, {{"min.insync.replicas", "3"}, {"log.retention.ms", "9"}}};

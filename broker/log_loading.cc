@@ -23,7 +23,7 @@ std::vector<Job> jobs_of(const std::vector<LogManager*>& managers, const replica
   for (const auto& [id, topic] : image.topics()) {
     for (const auto& [index, partition] : topic->partitions) {
       if (std::ranges::find(partition.replicas, self) == partition.replicas.end()) continue;
-      const ShardIndex owner = Shards::owner_of(id, index, static_cast<ShardIndex>(managers.size()));
+      const ShardIndex owner = Shards::owner_of(topic->name, index, static_cast<ShardIndex>(managers.size()));
       jobs.push_back({.manager = managers[owner], .topic = topic, .partition = &partition});
     }
   }

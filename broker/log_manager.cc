@@ -52,7 +52,7 @@ LogManager::LogManager(LogManagerPorts ports, const config::NodeConfig& config, 
                        ShardIndex shard, ShardIndex shards)
     : ports_(std::move(ports)), config_(config), table_(table), directories_(directories), shard_(shard), shards_(shards) {}
 
-bool LogManager::is_mine(const TopicId& topic, const replication::PartitionImage& partition) const {
+bool LogManager::is_mine(const std::string& topic, const replication::PartitionImage& partition) const {
   return Shards::owner_of(topic, partition.partition_id, shards_) == shard_ &&
          std::ranges::find(partition.replicas, config_.node_id) != partition.replicas.end();
 }
@@ -132,7 +132,7 @@ void LogManager::apply(const replication::MetadataImage& image, const replicatio
     const auto topic = image.topic(id);
     if (!topic) continue;
     for (const auto& [index, partition] : topic->partitions) {
-      if (!is_mine(id, partition)) continue;
+      if (!is_mine(topic->name, partition)) continue;
       const LocalTopic* local = table_.find(id);
       const auto known = local == nullptr ? nullptr : local->find(index);
       if (known == nullptr) {

@@ -71,7 +71,7 @@ class LogManager final : public DiskMonitor {
   void disk_failed(const std::string& partition_path, const Error& error) override;
 
  private:
-  [[nodiscard]] bool is_mine(const TopicId& topic, const replication::PartitionImage& partition) const;
+  [[nodiscard]] bool is_mine(const std::string& topic, const replication::PartitionImage& partition) const;
   [[nodiscard]] config::TopicConfig topic_config(const replication::MetadataImage& image, const std::string& topic) const;
   [[nodiscard]] replication::PartitionLeaderState leadership(const replication::PartitionImage& partition,
                                                              const config::TopicConfig& config) const;

@@ -411,6 +411,8 @@ void Node::one_shard_has_drained() {
 void Node::stop_threads() {
   if (control_) control_->stop();
   for (const auto& thread : threads_) thread->stop();
+  // What they still do is of the shards' log managers and of the checkpoints, which are written once more after this.
+  flusher_.stop();
 }
 
 Result<void> Node::finish_stop() {

@@ -163,7 +163,8 @@ void Partition::start_flush() {
     Result<void> synced = job.run();
     executor.post([self, job = std::move(job), synced = std::move(synced)] {
       const auto partition = self.lock();
-      if (!partition) return;
+      // Of a partition that was deleted meanwhile nothing is wanted any more; its directory has another name by now.
+      if (!partition || partition->offline_) return;
       partition->flushing_ = false;
       if (!synced) {
         // Never tried again: what the kernel dropped would seem to be there.

@@ -6,6 +6,7 @@
 #pragma once
 
 #include <cstdint>
+#include <string_view>
 #include <utility>
 #include <vector>
 
@@ -13,7 +14,6 @@
 #include "base/ids.h"
 #include "base/spawner.h"
 #include "base/task.h"
-#include "base/uuid.h"
 
 namespace kurier::broker {
 
@@ -33,12 +33,15 @@ class Shards {
   [[nodiscard]] const Shard& at(ShardIndex index) const { return shards_[index]; }
   [[nodiscard]] ShardIndex count() const { return static_cast<ShardIndex>(shards_.size()); }
 
-  // The partitions of one topic go round all shards, so that a topic with many of them uses every core.
-  [[nodiscard]] ShardIndex owner_of(const TopicId& topic, PartitionIndex partition) const {
+  // The partitions of one topic go round all shards, so that a topic with many of them uses every core. By its name and not
+  // its id, because the directory has the name: when a topic is deleted and made again, one shard does both, in this order.
+  [[nodiscard]] ShardIndex owner_of(std::string_view topic, PartitionIndex partition) const {
     return owner_of(topic, partition, count());
   }
-  [[nodiscard]] static ShardIndex owner_of(const TopicId& topic, PartitionIndex partition, ShardIndex shards) {
-    return static_cast<ShardIndex>((topic.low + static_cast<std::uint64_t>(partition.value())) % shards);
+  [[nodiscard]] static ShardIndex owner_of(std::string_view topic, PartitionIndex partition, ShardIndex shards) {
+    std::uint64_t hash = 0xcbf29ce484222325;  // FNV-1a: the same everywhere, so that a simulation is repeatable
+    for (const char c : topic) hash = (hash ^ static_cast<unsigned char>(c)) * 0x100000001b3;
+    return static_cast<ShardIndex>((hash + static_cast<std::uint64_t>(partition.value())) % shards);
   }
 
  private:

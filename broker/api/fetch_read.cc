@@ -161,7 +161,7 @@ ByOwner<FetchItem*> distribute(const Broker& broker, const FetchScope& scope, st
     if (item.is_known && std::exchange(is_first, false) && scope.limit_is_negative) item.limit_is_negative = true;
     if (!topic) continue;
     item.topic_id = topic->id;
-    parts.add(broker.shards().owner_of(topic->id, item.wanted.partition), &item);
+    parts.add(broker.shards().owner_of(topic->name, item.wanted.partition), &item);
   }
   return parts;
 }
@@ -249,6 +249,10 @@ Task<void> read_all(Broker& broker, const FetchScope& scope, std::vector<FetchIt
 Task<void> wait_for_more(Broker& broker, const FetchScope& scope, std::vector<FetchItem>& items, MonotonicTime deadline) {
   const auto bell = std::make_shared<Bell>(broker.shards().at(broker.shard()));
   Watch watch{bound_of(scope), distribute(broker, scope, items), bell, {}};
+  // What was there when it was read, and is gone from the image by now, has no owner who could ring: it is read again at once.
+  if (std::ranges::any_of(items, [](const FetchItem& item) { return item.is_known && item.data.error_code != ErrorCode::kNone; })) {
+    co_return;
+  }
   watch.registered.resize(broker.shards().count());
   const TimerId timer = broker.ports().timers.start(deadline, [bell] { bell->ring(); });
   const Broker::WakeId on_shutdown = broker.on_shutdown([bell] { bell->ring(); });

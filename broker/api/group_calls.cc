@@ -53,7 +53,7 @@ std::expected<GroupPlace, ErrorCode> place_of_group(const Broker& broker, const 
   if (found == topic->partitions.end() || found->second.leader != broker.config().node_id) {
     return std::unexpected(ErrorCode::kNotCoordinator);
   }
-  return GroupPlace{partition, broker.shards().owner_of(topic->id, partition)};
+  return GroupPlace{partition, broker.shards().owner_of(topic->name, partition)};
 }
 
 coordinator::RequestContext request_context(const Call& call) {

@@ -33,7 +33,7 @@ std::expected<ShardIndex, protocol::ErrorCode> owner_of(const Broker& broker, co
   if (topic == nullptr || !topic->partitions.contains(partition)) {
     return std::unexpected(protocol::ErrorCode::kUnknownTopicOrPartition);
   }
-  return broker.shards().owner_of(topic->id, partition);
+  return broker.shards().owner_of(topic->name, partition);
 }
 
 }  // namespace kurier::broker::api

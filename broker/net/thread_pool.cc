@@ -19,13 +19,16 @@ ThreadPool::ThreadPool(const std::string& name, std::size_t threads) {
   }
 }
 
-ThreadPool::~ThreadPool() {
+ThreadPool::~ThreadPool() { stop(); }
+
+void ThreadPool::stop() {
   {
     const std::lock_guard lock(mutex_);
     draining_ = true;
   }
   changed_.notify_all();
   for (auto& thread : threads_) thread.join();
+  threads_.clear();
 }
 
 void ThreadPool::run(Callback work) {

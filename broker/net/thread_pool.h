@@ -26,6 +26,8 @@ class ThreadPool final : public WorkPool {
   ThreadPool& operator=(const ThreadPool&) = delete;
 
   void run(Callback work) override;
+  // Finishes everything that was queued and returns when the threads are gone. May be called again; nobody may call `run` then.
+  void stop();
 
  private:
   void work_loop();

@@ -1,0 +1,126 @@
+#!/usr/bin/env python3
+"""Topics that are deleted while they are in use, and made again with the same name: neither the node nor the new topic suffers."""
+import contextlib
+import os
+import struct
+import sys
+import threading
+
+import batches
+import messages
+from harness import Checks, kurier
+
+ROUNDS = 60
+
+
+def create(client, name, partitions, **configs):
+    answer = client.ask("CreateTopics", 7, timeout_ms=10000, topics=[{
+        "name": name, "num_partitions": partitions, "replication_factor": 1,
+        "configs": [{"name": key.replace("_", "."), "value": value} for key, value in configs.items()]}])
+    assert answer["topics"][0]["error_code"] == 0, answer
+
+
+def delete(client, name):
+    answer = client.ask("DeleteTopics", 5, topic_names=[name], timeout_ms=10000)
+    assert answer["responses"][0]["error_code"] == 0, answer
+
+
+def produce_request(name, partitions, payload=None):
+    data = [{"index": partition, "records": batches.batch(payload, timestamp=1)} for partition in partitions]
+    return messages.encode_request("Produce", 9, {"acks": 1, "timeout_ms": 10000, "topic_data": [{"name": name, "partition_data": data}]})
+
+
+def produce_errors(client, request):
+    client.socket.sendall(request)
+    answer = client.answer("Produce", 9)
+    assert answer, "the connection was closed"
+    return [partition["error_code"] for topic in answer["responses"] for partition in topic["partition_responses"]]
+
+
+def fetch_request(partitions):
+    asked = [{"partition": partition, "fetch_offset": 0, "partition_max_bytes": 10} for partition in partitions]
+    return {"replica_id": -1, "max_wait_ms": 60000, "min_bytes": 1 << 20, "max_bytes": 1 << 21, "topics": [{"topic": "remade", "partitions": asked}]}
+
+
+@contextlib.contextmanager
+def unequal_load(node):
+    """Two connections write as fast as they can to the even partitions of a topic: the shards are never equally far."""
+    done = threading.Event()
+    clients = [messages.Client(node.port) for _ in range(2)]
+    create(clients[0], "load", 8)
+    request = produce_request("load", (0, 2, 4, 6), batches.record(value=bytes(60000)))
+
+    def write():
+        with contextlib.suppress(OSError, struct.error, TypeError):
+            while not done.is_set():
+                for client in clients:
+                    client.socket.sendall(request * 20)
+                for client in clients:
+                    for _ in range(20):
+                        client.receive(struct.unpack(">i", client.receive(4))[0])
+
+    writer = threading.Thread(target=write)
+    writer.start()
+    try:
+        yield
+    finally:
+        done.set()
+        writer.join()
+
+
+def made_again():
+    with kurier() as node:
+        clients = [messages.Client(node.port) for _ in range(2)]  # one on each shard
+        request = produce_request("remade", (0, 1))
+        with unequal_load(node):
+            for i in range(ROUNDS):
+                create(clients[i % 2], "remade", 2)
+                assert produce_errors(clients[i % 2], request) == [0, 0], f"round {i}"
+                there = os.listdir(node.directory / "log")
+                assert {"remade-0", "remade-1"} <= set(there), f"round {i}: a new topic's directory was taken for the old one's"
+                assert not [name for name in there if name.endswith("-stray")], there
+                delete(clients[i % 2], "remade")
+        assert node.stop() == 0
+        assert not [line for line in node.output if " error " in line], node.output
+
+
+def while_it_is_flushed_and_waited_for():
+    """flush.messages=1: nearly always an fsync is under way; its end must not be taken for a failed disk."""
+    with kurier() as node:
+        control = messages.Client(node.port)
+        pollers = [messages.Client(node.port) for _ in range(4)]
+        writers = [messages.Client(node.port) for _ in range(4)]
+        for _ in range(ROUNDS):
+            create(control, "remade", 4, flush_messages="1")
+            for poller in pollers:
+                poller.send("Fetch", 11, fetch_request(range(4)))
+            for writer in writers:
+                writer.socket.sendall(produce_request("remade", range(4)))
+            delete(control, "remade")
+            # Whether the partitions were there still or not: everybody is answered, and the node goes on.
+            assert all(poller.answer("Fetch", 11) for poller in pollers)
+            assert all(writer.answer("Produce", 9) for writer in writers)
+        assert node.stop() == 0
+        assert not [line for line in node.output if " error " in line], node.output
+
+
+def directories_go_while_it_stops():
+    with kurier() as node:
+        client = messages.Client(node.port)
+        for name in ("a", "b", "c", "d"):
+            create(client, name, 200, file_delete_delay_ms="0")
+        for name in ("a", "b", "c", "d"):
+            delete(client, name)
+        assert node.stop() == 0
+
+
+def main():
+    checks = Checks()
+    checks.check("deleted and made again, on shards that are not equally far", made_again)
+    checks.check("deleted while it is flushed and waited for", while_it_is_flushed_and_waited_for)
+    checks.check("stopped while the directories of deleted topics are removed", directories_go_while_it_stops)
+    checks.finish()
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -32,7 +32,14 @@ storage::LogConfig log_config_of(const config::TopicConfig& topic, const config:
   return log;
 }
 
-std::string hex_of(const Uuid& id) { return fmt::format("{:016x}{:016x}", id.high, id.low); }
+// "…/topic-3" → "…/topic-3.<id>-delete". The topic is cut where the name would be longer than a file system takes.
+std::string renamed(const std::string& path, const Uuid& id, std::string_view what) {
+  constexpr std::size_t kNameBytesMax = 255;
+  const std::size_t name = path.rfind('/') + 1;
+  const std::size_t dash = path.rfind('-');
+  const std::string suffix = fmt::format("{}.{:016x}{:016x}-{}", path.substr(dash), id.high, id.low, what);
+  return path.substr(0, std::min(dash, name + kNameBytesMax - suffix.size())) + suffix;
+}
 
 // What another broker has left open stays open: nobody here may decide how it ends.
 void report_open_transactions(Partition& partition) {
@@ -88,7 +95,7 @@ Result<LogManager::Opened> LogManager::open_log(const replication::MetadataImage
   TRY_ASSIGN(auto stored_id, storage::read_partition_metadata(ports_.files, path));
   if (stored_id && *stored_id != topic.id) {
     // What an earlier topic of this name has left.
-    const std::string stray = fmt::format("{}.{}-stray", path, hex_of(*stored_id));
+    const std::string stray = renamed(path, *stored_id, "stray");
     LOG_WARN("{} belongs to topic id {}, not {}: kept as {}", path, stored_id->to_string(), topic.id.to_string(), stray);
     TRY(ports_.files.rename(path, stray));
     TRY(ports_.files.sync_directory(directory->path()));
@@ -185,15 +192,17 @@ void LogManager::expire_producers() {
 }
 
 void LogManager::remove(TopicId topic) {
-  for (const auto& partition : table_.remove(topic)) {
+  const auto removed_partitions = table_.remove(topic);
+  for (const auto& partition : removed_partitions) {
     if (!partition) continue;
     partition->resign();
     ports_.observer.leads_no_longer(partition);
     // Kafka's name for it: out of the way at once, gone after file.delete.delay.ms.
     const std::string& path = partition->log().directory();
-    const std::string gone = fmt::format("{}.{}-delete", path, hex_of(topic));
-    if (Result<void> renamed = ports_.files.rename(path, gone); !renamed) {
-      LOG_ERROR("deleting {}: {}", path, renamed.error().context);
+    const std::string gone = renamed(path, topic, "delete");
+    if (auto* directory = directories_.holding(path)) --directory->partitions;
+    if (Result<void> moved = ports_.files.rename(path, gone); !moved) {
+      LOG_ERROR("deleting {}: {}", path, moved.error().context);
       continue;
     }
     ports_.timers.start(ports_.clock.monotonic() + std::min(partition->config().file_delete_delay, kDelayMax), [this, gone] {
@@ -202,6 +211,7 @@ void LogManager::remove(TopicId topic) {
       });
     });
   }
+  if (!removed_partitions.empty()) ports_.topic_removed();
 }
 
 void LogManager::remove_later(std::vector<std::string> paths, std::chrono::milliseconds delay) {

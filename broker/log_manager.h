@@ -35,6 +35,8 @@ struct LogManagerPorts {
   PartitionObserver& observer;
   // A directory has failed for the first time; on the shard that saw it. Every shard's directory_failed is to be called.
   std::function<void(LogDirectoryState& directory, const Error& error)> directory_failed;
+  // A topic was deleted: what the checkpoints say of it must not be taken for the next topic of its name.
+  std::function<void()> topic_removed;
 };
 
 class LogManager final : public DiskMonitor {

@@ -80,6 +80,7 @@ class Node {
   void stop_threads();
   void give_up(const Error& error);
   void directory_failed(LogDirectoryState& directory, const Error& error);
+  void forget_checkpoints();
   void maintain_regularly(ShardRuntime& shard);
   void write_checkpoints_regularly();
   void start_cleaner();
@@ -258,7 +259,8 @@ Result<void> Node::start_shards() {
     shard.logs = std::make_unique<LogManager>(LogManagerPorts{files_, clock_, reactor, reactor, flusher_, *shard.groups,
                                                               [this](LogDirectoryState& directory, const Error& error) {
                                                                 directory_failed(directory, error);
-                                                              }},
+                                                              },
+                                                              [this] { forget_checkpoints(); }},
                                               config_, shard.broker->partitions(), directories_, i, count);
     shard.server = std::make_unique<net::Server>(reactor, *shard.broker, server);
     managers.push_back(shard.logs.get());
@@ -379,6 +381,12 @@ void Node::directory_failed(LogDirectoryState& directory, const Error& error) {
     LOG_ERROR("all log directories have failed, the node stops");
     give_up(error);
   });
+}
+
+// On any shard: as Apache Kafka does when replicas are deleted. A recovery point or log start offset of an earlier topic would
+// make a restart after a crash trust, or throw away, what it must not.
+void Node::forget_checkpoints() {
+  main_.post([this] { checkpoints_.begin_round({.recovery_points = true, .log_start_offsets = true}); });
 }
 
 // Requests in flight are answered; then the controller is told that the broker goes.

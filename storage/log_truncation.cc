@@ -70,7 +70,9 @@ Result<std::vector<std::string>> Log::retire(std::size_t count) {
       snapshots_.erase(snapshot);
     }
     for (const std::string& path : paths) {
-      TRY(files_.rename(path, path + std::string(kDeletedSuffix)));
+      const Result<void> done = files_.rename(path, path + std::string(kDeletedSuffix));
+      if (!done && done.error().failure == Failure::kNotFound) continue;  // somebody was here before
+      if (!done) return std::unexpected(done.error());
       renamed.push_back(path + std::string(kDeletedSuffix));
     }
     // One after the other: a power cut must not bring an older segment back without the one that follows it.

@@ -225,7 +225,7 @@ ShardIndex shard_to_read_on(const Broker& broker, const std::vector<FetchItem>& 
   for (const FetchItem& item : items) {
     const auto topic = item.topic.empty() ? nullptr : image->topic(item.topic);
     if (!topic) continue;
-    const ShardIndex owner = broker.shards().owner_of(topic->id, item.wanted.partition);
+    const ShardIndex owner = broker.shards().owner_of(topic->name, item.wanted.partition);
     if (only && *only != owner) return broker.shard();
     only = owner;
   }
@@ -250,9 +250,8 @@ Task<void> wait_for_more(Broker& broker, const FetchScope& scope, std::vector<Fe
   const auto bell = std::make_shared<Bell>(broker.shards().at(broker.shard()));
   Watch watch{bound_of(scope), distribute(broker, scope, items), bell, {}};
   // What was there when it was read, and is gone from the image by now, has no owner who could ring: it is read again at once.
-  if (std::ranges::any_of(items, [](const FetchItem& item) { return item.is_known && item.data.error_code != ErrorCode::kNone; })) {
-    co_return;
-  }
+  const auto has_gone = [](const FetchItem& item) { return item.is_known && item.data.error_code != ErrorCode::kNone; };
+  if (std::ranges::any_of(items, has_gone)) co_return;
   watch.registered.resize(broker.shards().count());
   const TimerId timer = broker.ports().timers.start(deadline, [bell] { bell->ring(); });
   const Broker::WakeId on_shutdown = broker.on_shutdown([bell] { bell->ring(); });

@@ -5,6 +5,7 @@ import os
 import struct
 import sys
 import threading
+import time
 
 import batches
 import messages
@@ -114,11 +115,52 @@ def directories_go_while_it_stops():
         assert node.stop() == 0
 
 
+def with_a_long_name():
+    """Kafka's names have up to 249 bytes, a directory's 255: that of a deleted topic is cut."""
+    with kurier() as node:
+        client = messages.Client(node.port)
+        name = "n" * 249
+        for _ in range(2):
+            create(client, name, 1)
+            delete(client, name)
+        assert node.stop() == 0
+        there = [entry for entry in os.listdir(node.directory / "log") if entry.startswith("nnn")]
+        assert len(there) == 2 and all(entry.endswith("-delete") for entry in there), there
+
+
+def checkpoints_of_the_one_before():
+    """A log start offset that was written down for a deleted topic would cost the next one of its name its records after a crash."""
+    with kurier() as node:
+        checkpoint = node.directory / "log" / "log-start-offset-checkpoint"
+        request = produce_request("remade", (0,))
+        client = messages.Client(node.port)
+        create(client, "remade", 1)
+        for _ in range(30):
+            assert produce_errors(client, request) == [0]
+        assert node.stop() == 0
+        checkpoint.write_text("0\n1\nremade 0 20\n")  # as DeleteRecords leaves it
+        node.start()
+        client = messages.Client(node.port)
+        delete(client, "remade")
+        deadline = time.monotonic() + 20  # far less than log.flush.start.offset.checkpoint.interval.ms
+        while "remade" in checkpoint.read_text():
+            assert time.monotonic() < deadline, checkpoint.read_text()
+        create(client, "remade", 1)
+        assert produce_errors(client, request) == [0]
+        node.kill()
+        node.start()
+        asked = [{"name": "remade", "partitions": [{"partition_index": 0, "timestamp": -1}]}]
+        answer = messages.Client(node.port).ask("ListOffsets", 7, replica_id=-1, topics=asked)
+        assert answer["topics"][0]["partitions"][0]["offset"] == 1, answer
+
+
 def main():
     checks = Checks()
     checks.check("deleted and made again, on shards that are not equally far", made_again)
     checks.check("deleted while it is flushed and waited for", while_it_is_flushed_and_waited_for)
     checks.check("stopped while the directories of deleted topics are removed", directories_go_while_it_stops)
+    checks.check("deleted with a long name", with_a_long_name)
+    checks.check("what checkpoints said of a deleted topic", checkpoints_of_the_one_before)
     checks.finish()
 
 

@@ -181,8 +181,9 @@ def decode_response(name, version, frame):
 class Client:
     """One connection. `ask` answers None where the connection was closed instead."""
 
-    def __init__(self, port, timeout_s=30):
+    def __init__(self, port, timeout_s=30, client_id="rules"):
         self.socket = socket.create_connection(("127.0.0.1", port), timeout=timeout_s)
+        self.client_id = client_id
 
     def close(self):
         self.socket.close()
@@ -197,7 +198,7 @@ class Client:
         return data
 
     def send(self, name, version, values):
-        self.socket.sendall(encode_request(name, version, values))
+        self.socket.sendall(encode_request(name, version, values, client=self.client_id))
 
     def answer(self, name, version):
         try:

@@ -47,6 +47,13 @@ Task<net::Reply> join_group(Broker& broker, Call call) {
 Task<net::Reply> sync_group(Broker& broker, Call call) {
   auto request = parse_body<protocol::SyncGroupRequest>(call.request);
   if (!request) co_return refuse(call, request.error());
+  // KIP-559: from version 5 on a member says which protocol it believes in.
+  constexpr std::int16_t kFirstVersionWithProtocol = 5;
+  if (call.request.version >= kFirstVersionWithProtocol && !(request->protocol_type && request->protocol_name)) {
+    protocol::SyncGroupResponse refused;
+    refused.error_code = ErrorCode::kInconsistentGroupProtocol;
+    co_return respond(call, refused);
+  }
   const std::string group = request->group_id;
   auto answer = co_await ask_group(
       broker, group, [request = std::move(*request)](GroupMachine& machine, RequestToken token, Now now) mutable {

@@ -1,5 +1,5 @@
 """What members are told: JoinGroup, SyncGroup, Heartbeat, LeaveGroup in every state and version."""
-from group_story import answers, gather, offsets, rejoin, share, subscription
+from group_story import answers, gather, offsets, only, rejoin, share, subscription
 
 RANGE, STICKY, OTHER = subscription("plain"), subscription("plain", user_data=b"s"), subscription("timed")
 NOBODY = "nobody-00000000-0000-0000-0000-000000000000"
@@ -62,9 +62,8 @@ def refused_joins(story, version):
                         {"protocol_type": ""}, {"protocol_type": "", "protocols": []}, {"member_id": NOBODY, "protocols": []}):
             story.tell("JoinGroup", version, **dict(dict(join, group_id=group, member_id=""), **changes))
         if version >= 5:
-            for changes in ({"group_instance_id": ""}, {"group_instance_id": "i", "member_id": NOBODY}, {"group_instance_id": "i", "protocols": []},
-                            {"group_instance_id": "bad name"}, {"group_instance_id": "."}, {"group_instance_id": "x" * 250}):
-                story.tell("JoinGroup", version, **dict(dict(join, group_id=group, member_id=""), **changes))
+            for changes in ({"member_id": NOBODY}, {"protocols": []}, {"protocol_type": ""}):
+                story.tell("JoinGroup", version, **dict(dict(join, group_id=group, member_id="", group_instance_id="i"), **changes))
 
     refusals(story.group())
     story.describe()
@@ -82,6 +81,9 @@ def refused_joins(story, version):
     story.describe()
     a.leave()
     story.describe()
+    if version >= 5:
+        for index, instance in enumerate(("", "bad name", ".", "x" * 250)):  # what clients would not send
+            story.tell("JoinGroup", version, **dict(join, group_id=story.group(f"-{index}"), member_id="", group_instance_id=instance))
 
 
 def pending_members(story):
@@ -119,11 +121,6 @@ def pending_members(story):
     a.join()
     answers(a, b)
     share(a, b)
-
-
-def only(answer, story):
-    answer["groups"] = [group for group in answer["groups"] if group["group_id"].startswith(story.name)]
-    return answer
 
 
 def pending_ends(story):
@@ -414,12 +411,14 @@ def static_leader(story, version):
     story.describe()
     b.heartbeat()
     new.join()
-    if version == 9:
-        story.until_state("PreparingRebalance")
+    story.until_state("PreparingRebalance")
     story.describe()
     changed = story.member("s", instance="i", protocols=[("range", RANGE), ("sticky", STICKY)], versions=versions)
-    changed.enter()
+    changed.enter()  # takes the place of the one that waits, which is told so
+    new.answer()
     story.describe()
+    b.join()
+    answers(changed, b)
 
 
 def static_in_rebalance(story):
@@ -534,32 +533,48 @@ def never_synced(story):
 
 
 def full_group(story, version):
-    """group.max.size (5)."""
+    """group.max.size (5): whoever comes to a full group is refused, and who joins again too late to a group that has filled up."""
     versions = MEMBER_VERSIONS[version]
-    members = [story.member(name, versions=versions) for name in "abcde"]
+    members = [story.member(name, versions=versions, rebalance=1500, session=20000) for name in "abcde"]
     gather(*members)
-    f = story.member("f", versions=versions)
-    f.enter()
-    while f.waiting:
-        f.answer()
+    f, static = story.member("f", versions=versions), story.member("s", instance="i", versions=versions)
+    for member in (f, static) if version >= 5 else (f,):
+        member.join()
+        member.answer()
+        member.join(member_id=NOBODY)
+        member.answer()
+        member.id = ""
+    members[1].join()
+    members[1].answer()
     story.describe()
-    pending = story.member("p", versions=versions)
-    pending.introduce()
     members[4].leave()
-    f.id = ""
     f.enter()
     story.until_state("PreparingRebalance", members=5)
-    late = story.member("l", versions=versions)
-    late.introduce()
     for member in members[:4]:
         member.join()
     answers(*members[:4], f)
-    late.join()
-    late.answer()
-    pending.join()
-    pending.answer()
     share(*members[:4], f)
     story.describe()
+
+
+def overfull_group(story, version):
+    """Newcomers fill a group that rebalances, and its leader comes too late."""
+    versions = MEMBER_VERSIONS[version]
+    a, *others = (story.member(name, versions=versions, rebalance=1500, session=20000) for name in "abcdefg")
+    gather(a)
+    for count, member in enumerate(others[:5]):
+        member.enter()
+        story.until_state("PreparingRebalance", members=count + 2)
+    story.describe()
+    others[5].join()
+    others[5].answer()
+    a.join()
+    a.answer()
+    story.any_leader = True
+    answers(*others[:5])
+    share(*others[:5])
+    story.describe()
+    a.heartbeat()
 
 
 def other_protocol_types(story):
@@ -609,7 +624,8 @@ STORIES = ([(f"whole life, JoinGroup {join}", whole_life, versions) for join, ve
            + [(f"leaving together {version}", leaving_together, version) for version in (3, 4, 5)]
            + [(f"static members {version}", static_members, version) for version in range(5, 10)]
            + [(f"static leader {version}", static_leader, version) for version in range(5, 10)]
-           + [(f"full group {version}", full_group, version) for version in (0, 3, 4, 9)]
+           + [(f"full group {version}", full_group, version) for version in (0, 3, 4, 5, 9)]
+           + [(f"overfull group {version}", overfull_group, version) for version in (0, 3, 4, 5, 9)]
            + [(telling.__name__.replace("_", " "), telling) for telling in (
                pending_members, pending_ends, votes, ties, rejoining, syncing, heartbeats, static_in_rebalance, static_only, dying, never_rejoined,
                never_synced, other_protocol_types, odd_subscriptions, retyped)])

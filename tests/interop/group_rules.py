@@ -4,6 +4,7 @@ field, and the same records in __consumer_offsets. `group_rules.py WORD…` tell
 import sys
 
 import group_member_stories
+import group_offset_stories
 from group_story import play
 from harness import Checks, jars
 from messages import ask
@@ -31,7 +32,7 @@ def main():
         checks.finish()
     wanted = sys.argv[1:]
     with pair(classpath, prepare, SETTINGS) as both:
-        for name, *telling in group_member_stories.STORIES:
+        for name, *telling in group_member_stories.STORIES + group_offset_stories.STORIES:
             if not wanted or any(word in name for word in wanted):
                 checks.check(name, play, both, name.replace(" ", "-").replace(",", ""), *telling)
     checks.finish()

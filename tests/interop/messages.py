@@ -159,7 +159,9 @@ def encode_request(name, version, values, correlation=1, client="rules"):
     """With its length."""
     message = MESSAGES[name + "Request"]
     codec = Codec(message, version)
-    head = struct.pack(">hhih", message.key, version, correlation, len(client)) + client.encode()
+    name_of_client = None if client is None else client.encode()
+    head = struct.pack(">hhi", message.key, version, correlation) + codec.length(
+        None if client is None else len(name_of_client), False, "int16") + (name_of_client or b"")
     if codec.flexible:
         head += b"\0"
     body = head + codec.write(message.fields, values)

@@ -15,6 +15,11 @@ using protocol::FindCoordinatorResponse;
 using Coordinator = FindCoordinatorResponse::Coordinator;
 
 constexpr std::int8_t kGroup = 0;
+constexpr std::int8_t kTransaction = 1;
+constexpr std::int8_t kShare = 2;
+constexpr const char* kInvalidRequest =
+    "This most likely occurs because of a request being malformed by the client library or the message was sent to an "
+    "incompatible broker. See the broker logs for more details.";
 constexpr const char* kOffsetsTopic = "__consumer_offsets";
 
 void no_coordinator(Coordinator& out, ErrorCode error, std::string message) {
@@ -68,13 +73,15 @@ Task<net::Reply> find_coordinator(Broker& broker, Call call) {
       describe(broker, call, key, out);
     } else {
       out.key = key;
-      no_coordinator(out, ErrorCode::kInvalidRequest, "There are no transactions and no share groups here yet.");
+      const bool may_be_there = request->key_type == kTransaction || request->key_type == kShare;
+      no_coordinator(out, ErrorCode::kInvalidRequest,
+                     may_be_there ? "There are no transactions and no share groups here yet." : kInvalidRequest);
     }
   }
   if (!batched) {
     Coordinator& only = response.coordinators.front();
     response.error_code = only.error_code;
-    response.error_message = only.error_message;
+    response.error_message = only.error_code == ErrorCode::kNone ? "NONE" : only.error_message;
     response.node_id = only.node_id;
     response.host = only.host;
     response.port = only.port;

@@ -1,8 +1,11 @@
 // OffsetCommit, OffsetFetch, OffsetDelete: names and ids are resolved here, everything else is the coordinator's.
 #include <algorithm>
+#include <iterator>
+#include <memory>
 
 #include "broker/api/group_calls.h"
 #include "broker/api/handlers.h"
+#include "coordinator/group/offset_operations.h"
 #include "protocol/messages/offset_commit_request.h"
 #include "protocol/messages/offset_commit_response.h"
 #include "protocol/messages/offset_delete_request.h"
@@ -25,17 +28,17 @@ using protocol::OffsetFetchResponse;
 
 namespace {
 
-// Adds a partition's error to the response's topic of that name (or id), which is made if it is not there.
-void add_error(OffsetCommitResponse& response, const std::string& name, const TopicId& id, PartitionIndex partition,
-               ErrorCode error) {
-  auto& topics = response.topics;
-  auto topic = std::ranges::find_if(topics, [&](const auto& one) { return one.name == name && one.topic_id == id; });
-  if (topic == topics.end()) {
-    topic = topics.emplace(topics.end());
-    topic->name = name;
-    topic->topic_id = id;
-  }
-  topic->partitions.push_back({.partition_index = partition, .error_code = error});
+using CommittedTopic = OffsetCommitResponse::OffsetCommitResponseTopic;
+
+// The response's topic of that name (or id), which is made if it is not there.
+CommittedTopic& topic_of(OffsetCommitResponse& response, const std::string& name, const TopicId& id) {
+  const auto found =
+      std::ranges::find_if(response.topics, [&](const auto& one) { return one.name == name && one.topic_id == id; });
+  if (found != response.topics.end()) return *found;
+  CommittedTopic& made = response.topics.emplace_back();
+  made.name = name;
+  made.topic_id = id;
+  return made;
 }
 
 // What exists goes to the coordinator, with its name; the rest is answered.
@@ -45,15 +48,24 @@ OffsetCommitRequest split(const replication::MetadataImage& image, OffsetCommitR
   known.topics.clear();
   for (auto& topic : request.topics) {
     const auto there = by_id ? image.topic(topic.topic_id) : image.topic(topic.name);
+    const std::string name = by_id ? "" : topic.name;
+    if (!there) {
+      const ErrorCode error = by_id ? ErrorCode::kUnknownTopicId : ErrorCode::kUnknownTopicOrPartition;
+      CommittedTopic& refused = topic_of(response, name, topic.topic_id);
+      for (const auto& partition : topic.partitions)
+        refused.partitions.push_back({.partition_index = partition.partition_index, .error_code = error});
+      continue;
+    }
     auto& kept = known.topics.emplace_back();
     kept.topic_id = by_id ? topic.topic_id : TopicId{};
-    kept.name = there ? there->name : topic.name;
+    kept.name = there->name;
     for (auto& partition : topic.partitions) {
-      if (there && there->partitions.contains(partition.partition_index)) {
+      if (there->partitions.contains(partition.partition_index)) {
         kept.partitions.push_back(std::move(partition));
       } else {
-        const ErrorCode error = !there && by_id ? ErrorCode::kUnknownTopicId : ErrorCode::kUnknownTopicOrPartition;
-        add_error(response, topic.name, topic.topic_id, partition.partition_index, error);
+        topic_of(response, name, topic.topic_id)
+            .partitions.push_back({.partition_index = partition.partition_index,
+                                   .error_code = ErrorCode::kUnknownTopicOrPartition});
       }
     }
     if (kept.partitions.empty()) known.topics.pop_back();
@@ -61,13 +73,17 @@ OffsetCommitRequest split(const replication::MetadataImage& image, OffsetCommitR
   return known;
 }
 
-// As Apache Kafka joins them: what could not be asked comes first.
+// As Apache Kafka joins them: what could not be asked comes first; if there is nothing of that, a topic that was named
+// twice is answered twice.
 void merge(OffsetCommitResponse answer, bool by_id, OffsetCommitResponse& response) {
   response.throttle_time_ms = answer.throttle_time_ms;
-  for (auto& topic : answer.topics) {
-    for (const auto& partition : topic.partitions) {
-      add_error(response, by_id ? "" : topic.name, topic.topic_id, partition.partition_index, partition.error_code);
-    }
+  if (response.topics.empty()) {
+    response.topics = std::move(answer.topics);
+    return;
+  }
+  for (const auto& topic : answer.topics) {
+    auto& partitions = topic_of(response, by_id ? "" : topic.name, topic.topic_id).partitions;
+    partitions.insert(partitions.end(), topic.partitions.begin(), topic.partitions.end());
   }
 }
 
@@ -82,20 +98,13 @@ Task<net::Reply> offset_commit(Broker& broker, Call call) {
   OffsetCommitResponse response;
   OffsetCommitRequest known = split(*broker.image(), std::move(*request), by_id, response);
   if (known.topics.empty()) co_return respond(call, response);
-  const OffsetCommitRequest asked = known;
-  auto answer = co_await ask_group(
-      broker, group, [context, known = std::move(known)](GroupMachine& machine, RequestToken token, Now now) {
-        return machine.groups().offset_commit(token, context, known, now);
+  const auto asked = std::make_shared<const OffsetCommitRequest>(std::move(known));
+  auto answer =
+      co_await ask_group(broker, group, [context, asked](GroupMachine& machine, RequestToken token, Now now) {
+        return machine.groups().offset_commit(token, context, *asked, now);
       });
-  if (answer) {
-    merge(std::get<OffsetCommitResponse>(std::move(*answer)), by_id, response);
-    co_return respond(call, response);
-  }
-  for (const auto& topic : asked.topics) {
-    for (const auto& partition : topic.partitions) {
-      add_error(response, by_id ? "" : topic.name, topic.topic_id, partition.partition_index, answer.error());
-    }
-  }
+  merge(answer ? std::get<OffsetCommitResponse>(std::move(*answer)) : coordinator::refuse_commit(*asked, answer.error()),
+        by_id, response);
   co_return respond(call, response);
 }
 
@@ -139,8 +148,7 @@ void restore_ids(const replication::MetadataImage& image, FetchedGroup& group, s
     if (there) topic.topic_id = there->id;
     return !there;
   });
-  group.topics.insert(group.topics.begin(), std::make_move_iterator(unknown.begin()),
-                      std::make_move_iterator(unknown.end()));
+  std::ranges::move(unknown, std::back_inserter(group.topics));
 }
 
 Task<FetchedGroup> fetch_group(Broker& broker, FetchGroup group, bool require_stable, bool by_id) {

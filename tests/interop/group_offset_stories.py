@@ -31,10 +31,11 @@ def asked(topics):
 
 def fetch(story, version, topics, suffix="", require_stable=False, group=None, **more):
     group_id = story.group(suffix) if group is None else group
-    topics = with_ids(story, asked(topics))
+    topics = asked(topics)
     if version < 8:
         return story.tell("OffsetFetch", version, change=by_topic if topics is None else None, group_id=group_id, topics=topics,
                           require_stable=require_stable)
+    topics = with_ids(story, topics)
     return story.tell("OffsetFetch", version, change=by_topic if topics is None else None, require_stable=require_stable,
                       groups=[dict({"group_id": group_id, "topics": topics}, **more)])
 

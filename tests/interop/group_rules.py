@@ -5,6 +5,7 @@ import sys
 
 import group_member_stories
 import group_offset_stories
+from group_records import compare_records
 from group_story import play
 from harness import Checks, jars
 from messages import ask
@@ -12,6 +13,7 @@ from pair import pair
 
 SETTINGS = ("offsets.topic.num.partitions=3", "group.initial.rebalance.delay.ms=0", "group.min.session.timeout.ms=200", "group.max.size=5",
             "offset.metadata.max.bytes=20")
+ANY_LEADER = ("overfull-group",)
 
 
 def prepare(node):
@@ -35,6 +37,7 @@ def main():
         for name, *telling in group_member_stories.STORIES + group_offset_stories.STORIES:
             if not wanted or any(word in name for word in wanted):
                 checks.check(name, play, both, name.replace(" ", "-").replace(",", ""), *telling)
+        checks.check("the records of __consumer_offsets", compare_records, jars("tools"), both, ANY_LEADER)
     checks.finish()
 
 

@@ -41,7 +41,7 @@ CommittedTopic& topic_of(OffsetCommitResponse& response, const std::string& name
   return made;
 }
 
-// What exists goes to the coordinator, with its name; the rest is answered.
+// What exists goes to the coordinator, with its name and its id, both of which are stored; the rest is answered.
 OffsetCommitRequest split(const replication::MetadataImage& image, OffsetCommitRequest request, bool by_id,
                           OffsetCommitResponse& response) {
   OffsetCommitRequest known = request;
@@ -57,7 +57,7 @@ OffsetCommitRequest split(const replication::MetadataImage& image, OffsetCommitR
       continue;
     }
     auto& kept = known.topics.emplace_back();
-    kept.topic_id = by_id ? topic.topic_id : TopicId{};
+    kept.topic_id = there->id;
     kept.name = there->name;
     for (auto& partition : topic.partitions) {
       if (there->partitions.contains(partition.partition_index)) {
@@ -82,7 +82,8 @@ void merge(OffsetCommitResponse answer, bool by_id, OffsetCommitResponse& respon
     return;
   }
   for (const auto& topic : answer.topics) {
-    auto& partitions = topic_of(response, by_id ? "" : topic.name, topic.topic_id).partitions;
+    auto& partitions =
+        topic_of(response, by_id ? "" : topic.name, by_id ? topic.topic_id : TopicId{}).partitions;
     partitions.insert(partitions.end(), topic.partitions.begin(), topic.partitions.end());
   }
 }

@@ -340,7 +340,7 @@ def coordinators(story):
 STORIES = ([(f"simple consumer, OffsetCommit {version}", simple_consumer, version) for version in range(2, 11)]
            + [(f"odd commits {version}", odd_commits, version) for version in range(2, 11)]
            + [(f"retention {version}", retention_of_its_own, version) for version in (2, 3, 4)]
-           + [(f"commits of members {version}", commits_of_members, version) for version in (2, 5, 6, 7, 8, 9)]
+           + [(f"commits of members {version}", commits_of_members, version) for version in range(2, 11)]
            + [(f"fetches {version}", fetches, version) for version in range(1, 11)]
            + [(f"deletions {version}", deletions, version) for version in range(4)]
            + [(telling.__name__.replace("_", " "), telling) for telling in (deleted_offsets, listings, odd_group_names, odd_clients, coordinators)])

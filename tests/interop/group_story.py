@@ -77,6 +77,14 @@ class Story:
         self.clients.append(Client(self.node.port, PATIENCE_S, client_id))
         return self.clients[-1]
 
+    def reconnect(self):
+        """To whoever serves now; what still waits is not read."""
+        self.close()
+        self.clients = []
+        self.admin, self.watcher = self.connect("admin"), self.connect("watcher")
+        for member in self.members:
+            member.reconnect()
+
     def close(self):
         for client in self.clients:
             client.close()

@@ -8,11 +8,13 @@ import tempfile
 
 from disk import ApacheKafka
 from group_offset_stories import commit, fetch
-from group_rules import SETTINGS, prepare
+from group_rules import AT_ONCE, prepare
 from group_story import Story, answers, gather, offsets, only, rejoin, share
 from harness import Checks, Kurier, jars
 from pair import STOCK, differences
 
+# It waits for the registration of its last life to end.
+IMPATIENT = ("broker.session.timeout.ms=1500", "broker.heartbeat.interval.ms=500")
 SUFFIXES = ("-stable", "-left", "-simple", "-preparing", "-completing", "-deleted", "-pending")
 
 
@@ -21,14 +23,14 @@ class Lives:
 
     def __init__(self, classpath, directory, servers, end):
         self.classpath, self.servers, self.end = classpath, list(servers), end
-        self.node = Kurier(directory, settings=SETTINGS)
+        self.node = Kurier(directory, settings=AT_ONCE)
         self.kafka = None
 
     def begin(self):
         if self.servers.pop(0) == "kurier":
             self.node.start()
         else:
-            self.kafka = ApacheKafka(self.classpath, self.node, (*STOCK, *SETTINGS))
+            self.kafka = ApacheKafka(self.classpath, self.node, (*STOCK, *AT_ONCE, *IMPATIENT))
             self.kafka.wait_until_ready()
 
     def finish(self):
@@ -177,7 +179,7 @@ def main():
         checks.skip("groups that move between kurier and Apache Kafka", "Java or Maven is missing")
         checks.finish()
     with tempfile.TemporaryDirectory(prefix="kurier-lives-") as directory:
-        node = Kurier(pathlib.Path(directory) / "first", settings=SETTINGS)
+        node = Kurier(pathlib.Path(directory) / "first", settings=AT_ONCE)
         node.directory.mkdir()
         node.start()
         try:

@@ -618,6 +618,30 @@ def retyped(story):
     story.describe()
 
 
+def first_rebalance(story):
+    """group.initial.rebalance.delay.ms: who comes soon after the first is in the first generation, which each newcomer puts off."""
+    groups = [[story.member(f"{name}{version}", group=f"-{version}", versions=MEMBER_VERSIONS[version]) for name in "abc"] for version in (3, 9)]
+    for count in range(3):
+        for members in groups:
+            members[count].enter()
+            story.until_state("PreparingRebalance", members[0].suffix, count + 1)
+    for members in groups:
+        answers(*members)
+        share(*members)
+        story.describe(6, members[0].suffix)
+        for member in members:
+            member.heartbeat()
+    # The group that was left by all begins anew, with its delay.
+    first, second = (story.member(name, group="-9") for name in "de")
+    groups[1][0].leave(members=[{"member_id": member.id} for member in groups[1]])
+    first.enter()
+    story.until_state("PreparingRebalance", "-9", 1)
+    second.enter()
+    answers(first, second)
+    share(first, second)
+    story.describe(6, "-9")
+
+
 STORIES = ([(f"whole life, JoinGroup {join}", whole_life, versions) for join, versions in enumerate(MEMBER_VERSIONS)]
            + [(f"refused joins {version}", refused_joins, version) for version in range(10)]
            + [(f"leaving {version}", leaving, version) for version in range(6)]

@@ -315,6 +315,46 @@ def odd_clients(story):
         story.describe(6, f"-{index}")
 
 
+def deleted_topic(story):
+    """With a topic its offsets go; a new topic of that name has none."""
+    topic = story.name
+
+    def create():
+        created = story.admin.ask("CreateTopics", 7, timeout_ms=10000, topics=[{"name": topic, "num_partitions": 2, "replication_factor": 1}])
+        story.say("CreateTopics", "CreateTopics", created["topics"][0]["error_code"])
+        return created["topics"][0]["topic_id"]
+
+    def until_known():
+        while story.watcher.ask("OffsetCommit", 9, group_id=story.group("-probe"), topics=offsets(topic, {0: 0}))["topics"][0]["partitions"][0]["error_code"]:
+            pass
+
+    old = create()
+    until_known()
+    a = story.member("a", group="-member", protocols=[("range", subscription(topic))])
+    gather(a)
+    a.commit(topics=offsets(topic, {0: 1, 1: 2}) + offsets("plain", {0: 3}))
+    commit(story, 9, offsets(topic, {1: 4}), "-only")
+    commit(story, 9, offsets(topic, {0: 5}) + offsets("plain", {0: 6}), "-both")
+    story.tell("DeleteTopics", 5, topic_names=[topic], timeout_ms=10000)
+    for suffix in ("-member", "-only", "-both", "-probe"):
+        while any(found["name"] == topic for found in story.watcher.ask("OffsetFetch", 8, groups=[
+                {"group_id": story.group(suffix), "topics": None}])["groups"][0]["topics"]):
+            pass
+    commit(story, 9, offsets(topic, {0: 7}), "-both")
+    fetch(story, 9, {topic: (0, 1), "plain": (0,)}, "-both")
+    new = create()
+    until_known()
+    for suffix in ("-member", "-only", "-both"):
+        fetch(story, 9, {topic: (0, 1), "plain": (0,)}, suffix)
+        fetch(story, 9, None, suffix)
+        for name, topic_id in (("old", old), ("new", new)):
+            answer = story.admin.ask("OffsetFetch", 10, groups=[{"group_id": story.group(suffix), "topics": [{"topic_id": topic_id, "partition_indexes": [0]}]}])
+            story.say(f"OffsetFetch 10 {suffix} {name}", "OffsetFetch", answer["groups"][0]["topics"][0]["partitions"])
+            answer = story.admin.ask("OffsetCommit", 10, group_id=story.group("-ids"), topics=offsets("", {0: 8}, topic_id=topic_id))
+            story.say(f"OffsetCommit 10 {name}", "OffsetCommit", answer["topics"][0]["partitions"])
+    story.describe(6, "-member", "-only", "-both")
+
+
 def coordinators(story):
     """FindCoordinator for groups."""
     def ports(answer):
@@ -343,4 +383,4 @@ STORIES = ([(f"simple consumer, OffsetCommit {version}", simple_consumer, versio
            + [(f"commits of members {version}", commits_of_members, version) for version in range(2, 11)]
            + [(f"fetches {version}", fetches, version) for version in range(1, 11)]
            + [(f"deletions {version}", deletions, version) for version in range(4)]
-           + [(telling.__name__.replace("_", " "), telling) for telling in (deleted_offsets, listings, odd_group_names, odd_clients, coordinators)])
+           + [(telling.__name__.replace("_", " "), telling) for telling in (deleted_offsets, deleted_topic, listings, odd_group_names, odd_clients, coordinators)])

@@ -16,6 +16,8 @@ def normal(value, names):
         found = {name: normal(part, names) for name, part in value.items()}
         if value.get("expireTimestamp", -1) != -1:
             found["kept for"] = value["expireTimestamp"] - value["commitTimestamp"]
+        if "topicId" in found:
+            found["topicId"] = names.of_topic(found["topicId"])
         for name in TIMES:
             if found.get(name, -1) != -1:
                 found[name] = "a time"

@@ -1,6 +1,7 @@
 """A story of groups: requests of many members to one node, and what was answered. Played on two nodes, the transcripts are compared."""
 import itertools
 import re
+import select
 import struct
 import threading
 import time
@@ -28,6 +29,7 @@ class Names:
     def __init__(self):
         self.known = {}
         self.counts = {}
+        self.topics = {}
 
     def of(self, member_id):
         match = MEMBER_ID.fullmatch(member_id)
@@ -38,6 +40,9 @@ class Names:
             self.counts[prefix] = self.counts.get(prefix, 0) + 1
             self.known[member_id] = f"{prefix}#{self.counts[prefix]}"
         return self.known[member_id]
+
+    def of_topic(self, topic_id):
+        return self.topics.setdefault(topic_id, f"topic #{len(self.topics) + 1}")
 
     def mask(self, value):
         if isinstance(value, dict):
@@ -158,6 +163,14 @@ class Member:
         self.story.say(f"{self.name}: {name} {version}", name, answer)
         return answer
 
+    def heard(self):
+        """Whether the oldest request was answered at all, and what."""
+        name, version = self.waiting[0]
+        if select.select([self.client.socket], [], [], 0.5)[0]:
+            self.answer()
+        else:
+            self.story.say(f"{self.name}: {name} {version}", name, "no answer")
+
     def ask(self, name, version, values):
         self.send(name, version, values)
         return self.answer()
@@ -248,7 +261,7 @@ def gather(*members):
 
 
 def play(both, name, telling, *arguments):
-    """The story on both nodes at once; what differs is an error."""
+    """The story on both nodes at once: what differs."""
     stories = [Story(node, name, both.prepared) for node in both.nodes]
     errors = [None, None]
 
@@ -277,7 +290,15 @@ def play(both, name, telling, *arguments):
     for who, error in zip(("kurier", "Apache Kafka"), errors):
         if error:
             found.append(f"{who}: {type(error).__name__}: {error}")
+    return found
+
+
+def same(both, name, telling, *arguments):
+    found = play(both, name, telling, *arguments)
     assert not found, f"{len(found)} differences\n  " + "\n  ".join(found[:20])
-    if any(errors):
-        raise next(error for error in errors if error)
-    return len(stories[0].transcript)
+
+
+def different(both, name, telling, expected):
+    """A story in which the nodes differ on purpose, in as many answers as expected."""
+    found = play(both, name, telling)
+    assert len(found) == expected, f"{len(found)} differences, not {expected}\n  " + "\n  ".join(found[:20])

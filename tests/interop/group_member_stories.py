@@ -618,6 +618,64 @@ def retyped(story):
     story.describe()
 
 
+def too_large(story):
+    """Subscriptions and assignments that no record takes."""
+    a, b = story.member("a"), story.member("b", protocols=[("range", subscription("plain", user_data=b"x" * 1_200_000))])
+    gather(a)
+    rejoin(b, a)
+    b.sync()
+    a.sync(assignments={a.id: b"a", b.id: b"b"})
+    answers(a, b)
+    story.until_state("PreparingRebalance")
+    story.describe()
+    b.leave()
+    a.join()
+    a.answer()
+    a.sync(assignments={a.id: b"x" * 1_200_000})
+    a.answer()
+    story.describe()
+    a.heartbeat()
+    a.join()
+    a.answer()
+    share(a)
+    many = offsets("plain", {0: 1}, "x" * 20)
+    many[0]["partitions"] *= 12_000
+    answer = a.client.ask("OffsetCommit", 9, topics=many, generation_id_or_member_epoch=a.generation, **a.identity)
+    story.say("OffsetCommit of 12000", "OffsetCommit", {partition["error_code"] for partition in answer["topics"][0]["partitions"]})
+    story.describe()
+
+
+def odd_timeouts(story):
+    """Timeouts at their limits and beyond."""
+    for index, (session, rebalance, version) in enumerate(((200, 60000, 9), (1800000, 60000, 9), (30000, 0, 9), (30000, -1, 9), (30000, 2147483647, 9),
+                                                           (30000, -1, 0), (30000, -1, 1), (1800000, -1, 0))):
+        a = story.member(f"a{index}", group=f"-{index}", session=session, rebalance=rebalance, versions=MEMBER_VERSIONS[version])
+        a.enter()
+        a.answer()
+
+
+def leaving_without_instance(story):
+    """Static members leave as dynamic ones, and dynamic ones as static ones."""
+    s, t, a = (story.member("s", instance="i"), story.member("t", instance="j"), story.member("a"))
+    gather(a, s, t)
+    a.leave(members=[{"member_id": s.id, "group_instance_id": "j"}, {"member_id": a.id, "group_instance_id": "i"}])
+    story.describe()
+    s.leave(2)
+    t.leave(members=[{"member_id": t.id}])
+    story.describe()
+    a.leave(members=[{"member_id": a.id, "group_instance_id": "unknown"}])
+    story.describe()
+    s.heartbeat()
+    s.join()
+    s.answer()
+    s.id = ""
+    s.enter()
+    story.until_state("PreparingRebalance", members=2)
+    a.join()
+    answers(a, s)
+    share(a, s)
+
+
 def first_rebalance(story):
     """group.initial.rebalance.delay.ms: who comes soon after the first is in the first generation, which each newcomer puts off."""
     groups = [[story.member(f"{name}{version}", group=f"-{version}", versions=MEMBER_VERSIONS[version]) for name in "abc"] for version in (3, 9)]
@@ -652,4 +710,4 @@ STORIES = ([(f"whole life, JoinGroup {join}", whole_life, versions) for join, ve
            + [(f"overfull group {version}", overfull_group, version) for version in (0, 3, 4, 5, 9)]
            + [(telling.__name__.replace("_", " "), telling) for telling in (
                pending_members, pending_ends, votes, ties, rejoining, syncing, heartbeats, static_in_rebalance, static_only, dying, never_rejoined,
-               never_synced, other_protocol_types, odd_subscriptions, retyped)])
+               never_synced, too_large, odd_timeouts, leaving_without_instance, other_protocol_types, odd_subscriptions, retyped)])

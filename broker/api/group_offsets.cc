@@ -64,8 +64,8 @@ OffsetCommitRequest split(const replication::MetadataImage& image, OffsetCommitR
         kept.partitions.push_back(std::move(partition));
       } else {
         topic_of(response, name, topic.topic_id)
-            .partitions.push_back({.partition_index = partition.partition_index,
-                                   .error_code = ErrorCode::kUnknownTopicOrPartition});
+            .partitions.push_back(
+                {.partition_index = partition.partition_index, .error_code = ErrorCode::kUnknownTopicOrPartition});
       }
     }
     if (kept.partitions.empty()) known.topics.pop_back();
@@ -82,8 +82,7 @@ void merge(OffsetCommitResponse answer, bool by_id, OffsetCommitResponse& respon
     return;
   }
   for (const auto& topic : answer.topics) {
-    auto& partitions =
-        topic_of(response, by_id ? "" : topic.name, by_id ? topic.topic_id : TopicId{}).partitions;
+    auto& partitions = topic_of(response, by_id ? "" : topic.name, by_id ? topic.topic_id : TopicId{}).partitions;
     partitions.insert(partitions.end(), topic.partitions.begin(), topic.partitions.end());
   }
 }
@@ -100,12 +99,12 @@ Task<net::Reply> offset_commit(Broker& broker, Call call) {
   OffsetCommitRequest known = split(*broker.image(), std::move(*request), by_id, response);
   if (known.topics.empty()) co_return respond(call, response);
   const auto asked = std::make_shared<const OffsetCommitRequest>(std::move(known));
-  auto answer =
-      co_await ask_group(broker, group, [context, asked](GroupMachine& machine, RequestToken token, Now now) {
-        return machine.groups().offset_commit(token, context, *asked, now);
-      });
-  merge(answer ? std::get<OffsetCommitResponse>(std::move(*answer)) : coordinator::refuse_commit(*asked, answer.error()),
-        by_id, response);
+  auto answer = co_await ask_group(broker, group, [context, asked](GroupMachine& machine, RequestToken token, Now now) {
+    return machine.groups().offset_commit(token, context, *asked, now);
+  });
+  merge(
+      answer ? std::get<OffsetCommitResponse>(std::move(*answer)) : coordinator::refuse_commit(*asked, answer.error()),
+      by_id, response);
   co_return respond(call, response);
 }
 

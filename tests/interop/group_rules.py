@@ -4,6 +4,7 @@ field, and the same records in __consumer_offsets. `group_rules.py WORD…` tell
 import sys
 
 import group_intended_stories
+import group_limit_stories
 import group_member_stories
 import group_offset_stories
 from group_records import compare_records
@@ -36,7 +37,7 @@ def main():
         checks.finish()
     wanted = sys.argv[1:]
     with pair(classpath, prepare, AT_ONCE) as both:
-        for name, *telling in group_member_stories.STORIES + group_offset_stories.STORIES:
+        for name, *telling in group_member_stories.STORIES + group_limit_stories.STORIES + group_offset_stories.STORIES:
             if not wanted or any(word in name for word in wanted):
                 checks.check(name, same, both, name.replace(" ", "-").replace(",", ""), *telling)
         for telling, expected in group_intended_stories.STORIES:

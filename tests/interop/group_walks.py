@@ -4,10 +4,11 @@ prints its seed and its steps; `group_walks.py SEED` repeats it."""
 import random
 import select
 import sys
+import time
 
 from group_member_stories import MEMBER_VERSIONS
 from group_rules import AT_ONCE, prepare
-from group_story import Story, offsets, subscription
+from group_story import PATIENCE_S, Story, offsets, subscription
 from harness import Checks, jars
 from pair import differences, pair
 
@@ -109,9 +110,16 @@ class Walk:
         if what == "leave" and not member.waits:
             for one in member.both:
                 one.id = ""
-        described = [story.state() for story in self.stories]
-        found = list(differences(*(sorted_names(story, one) for story, one in zip(self.stories, described))))
-        assert not found, "described after it:\n    " + "\n    ".join(found)
+        self.until_described_alike()
+
+    def until_described_alike(self):
+        """Also makes sure that both have dealt with a request that neither answers yet."""
+        deadline = time.monotonic() + PATIENCE_S
+        while True:
+            found = list(differences(*(sorted_names(story, story.state()) for story in self.stories)))
+            if not found:
+                return
+            assert time.monotonic() < deadline, "described after it:\n    " + "\n    ".join(found)
 
     def close(self):
         for story in self.stories:

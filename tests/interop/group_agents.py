@@ -1,0 +1,97 @@
+"""The stock clients as members of groups: how each is built and started, and what it can do (clients/groups/README.md)."""
+import collections
+import functools
+import os
+import shutil
+import subprocess
+import sys
+import threading
+
+from agents import CLIENTS, CONFLUENT_KAFKA, Missing
+from harness import CACHE, jars
+from history import event
+
+GROUPS = CLIENTS / "groups"
+KAFKA_PYTHON, AIOKAFKA = "kafka-python==3.0.12", "aiokafka==0.14.0"
+LOCK = threading.Lock()  # builds are one at a time, and each once
+
+# `statics`: it knows group.instance.id. `assignors`: those of the four names that Apache Kafka's own consumer has too.
+Client = collections.namedtuple("Client", "command assignors statics", defaults=[True])
+
+
+def built(function):
+    """Once in this process, whoever asks first."""
+    cached = functools.cache(function)
+
+    def locked():
+        with LOCK:
+            return cached()
+    return locked
+
+
+def python_with(package):
+    """The interpreter of a virtual environment that has this package."""
+    directory = CACHE / package
+    python = directory / "bin/python3"
+    if not python.exists():
+        unfinished = directory.with_name(directory.name + ".unfinished")
+        shutil.rmtree(unfinished, ignore_errors=True)
+        subprocess.run([sys.executable, "-m", "venv", unfinished], check=True)
+        subprocess.run([unfinished / "bin/python3", "-m", "pip", "install", "-q", package], check=True)
+        unfinished.rename(directory)
+    return python
+
+
+@built
+def java():
+    classpath = jars("kafka")
+    if classpath is None or not shutil.which("javac"):
+        raise Missing("Java or Maven is missing")
+    classes = CACHE / "java-groups"
+    subprocess.run(["javac", "-Xlint:all,-processing", "-cp", f"{classpath}/*", "-d", classes, GROUPS / "GroupAgent.java"], check=True)
+    # Several short-lived machines at once: what they compile and how they collect is not what is tested.
+    return ["java", "-Xmx256m", "-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC", "-cp", f"{classes}{os.pathsep}{classpath}/*", "GroupAgent"]
+
+
+@built
+def confluent_kafka():
+    return [python_with(CONFLUENT_KAFKA), GROUPS / "confluent_members.py"]
+
+
+CLIENTS_OF_GROUPS = {
+    "java": Client(java, ("range", "roundrobin", "sticky", "cooperative-sticky")),
+    "confluent-kafka": Client(confluent_kafka, ("range", "roundrobin", "cooperative-sticky")),
+}
+
+
+class Process:
+    """One running agent; its events go to `tell`."""
+
+    def __init__(self, command, address, tell):
+        self.process = subprocess.Popen([*map(str, command), address], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        self.tell = tell
+        self.reader = threading.Thread(target=self._read, daemon=True)
+        self.reader.start()
+
+    def _read(self):
+        for line in self.process.stdout:
+            if not line.endswith("\n"):
+                return  # it was killed in the middle of a word
+            stamp, kind, member, *words = line.split()
+            if kind == "got":
+                words = [words[0], int(words[1]), int(words[2])]
+            elif kind == "committed":
+                words = [words[0], int(words[1])]
+            self.tell(event(stamp, kind, member, *words))
+
+    def ask(self, *words):
+        self.process.stdin.write(" ".join(map(str, words)) + "\n")
+        self.process.stdin.flush()
+
+    def kill(self):
+        """SIGKILL; what it said before is read to the end."""
+        self.process.kill()
+        self.process.wait()
+        self.reader.join()
+        self.process.stdin.close()
+        self.process.stdout.close()

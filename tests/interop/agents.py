@@ -173,18 +173,25 @@ def java():
     return ["java", "-Xmx512m", "-cp", f"{classes}{os.pathsep}{classpath}/*", "Agent"]
 
 
-def franz_go():
-    source = CLIENTS / "franz-go"
+GO_ENVIRONMENT = dict(os.environ, GOTOOLCHAIN="local", GOFLAGS="-mod=readonly")
+
+
+def check_go(source):
+    """Throws Missing unless a Go is here that is new enough for the module."""
     needed = re.search(r"^go (\d+)\.(\d+)", (source / "go.mod").read_text(), re.M)
     if not shutil.which("go"):
         raise Missing("Go is missing")
-    environment = dict(os.environ, GOTOOLCHAIN="local", GOFLAGS="-mod=readonly")
-    there = re.search(r"go(\d+)\.(\d+)", subprocess.run(["go", "env", "GOVERSION"], env=environment, check=True, text=True,
+    there = re.search(r"go(\d+)\.(\d+)", subprocess.run(["go", "env", "GOVERSION"], env=GO_ENVIRONMENT, check=True, text=True,
                                                         stdout=subprocess.PIPE).stdout)
     if tuple(map(int, there.groups())) < tuple(map(int, needed.groups())):
         raise Missing(f"Go {needed[1]}.{needed[2]} is needed, {there[0]} is here")
+
+
+def franz_go():
+    source = CLIENTS / "franz-go"
+    check_go(source)
     program = CACHE / "franz-go-agent"
-    subprocess.run(["go", "build", "-o", program, "."], cwd=source, env=environment, check=True)
+    subprocess.run(["go", "build", "-o", program, "."], cwd=source, env=GO_ENVIRONMENT, check=True)
     return [program]
 
 

@@ -7,7 +7,7 @@ import subprocess
 import sys
 import threading
 
-from agents import CLIENTS, CONFLUENT_KAFKA, Missing
+from agents import CLIENTS, CONFLUENT_KAFKA, GO_ENVIRONMENT, Missing, check_go
 from harness import CACHE, jars
 from history import event
 
@@ -58,9 +58,61 @@ def confluent_kafka():
     return [python_with(CONFLUENT_KAFKA), GROUPS / "confluent_members.py"]
 
 
+@built
+def kafka_python():
+    return [python_with(KAFKA_PYTHON), GROUPS / "kafka_python_members.py"]
+
+
+@built
+def aiokafka():
+    return [python_with(AIOKAFKA), GROUPS / "aiokafka_members.py"]
+
+
+@built
+def kcat():
+    if not shutil.which("kcat"):
+        raise Missing("kcat is missing")
+    return [sys.executable, GROUPS / "kcat_members.py"]
+
+
+@built
+def go_programs():
+    check_go(GROUPS / "go")
+    directory = CACHE / "go-groups"
+    directory.mkdir(parents=True, exist_ok=True)
+    subprocess.run(["go", "build", "-o", directory, "./..."], cwd=GROUPS / "go", env=GO_ENVIRONMENT, check=True)
+    return directory
+
+
+def go(name):
+    return lambda: [go_programs() / name]
+
+
+@built
+def kafkajs():
+    if not shutil.which("npm"):
+        raise Missing("npm is missing")
+    directory = CACHE / "kafkajs"
+    if not (directory / "node_modules").is_dir():
+        directory.mkdir(parents=True, exist_ok=True)
+        for name in ("package.json", "package-lock.json"):
+            shutil.copy(GROUPS / "kafkajs" / name, directory)
+        subprocess.run(["npm", "ci", "--silent"], cwd=directory, check=True)
+    shutil.copy(GROUPS / "kafkajs/agent.js", directory)
+    return ["node", directory / "agent.js"]
+
+
+ALL = ("range", "roundrobin", "sticky", "cooperative-sticky")
 CLIENTS_OF_GROUPS = {
-    "java": Client(java, ("range", "roundrobin", "sticky", "cooperative-sticky")),
+    "java": Client(java, ALL),
     "confluent-kafka": Client(confluent_kafka, ("range", "roundrobin", "cooperative-sticky")),
+    "kcat": Client(kcat, ("range", "roundrobin")),
+    "franz-go": Client(go("franz-go"), ALL),
+    "kafka-python": Client(kafka_python, ALL),
+    "aiokafka": Client(aiokafka, ("range", "roundrobin", "sticky")),
+    "sarama": Client(go("sarama"), ("range", "roundrobin", "sticky")),
+    "kafka-go": Client(go("kafka-go"), ("range", "roundrobin"), statics=False),
+    "kafkajs": Client(kafkajs, ("roundrobin",), statics=False),
 }
 
 

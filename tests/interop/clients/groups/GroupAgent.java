@@ -57,6 +57,9 @@ public class GroupAgent {
                 "session.timeout.ms", sessionMs, "heartbeat.interval.ms", 300, "auto.offset.reset", "earliest",
                 "enable.auto.commit", false));
             configs.put("max.poll.interval.ms", 60_000);
+            // Otherwise a leader that finds its only node gone forgets the topic's partitions, and may take that for a change of the
+            // topic: it asks for a rebalance, whatever the node does.
+            configs.put("metadata.recovery.strategy", "none");
             configs.put("retry.backoff.ms", 50);
             configs.put("reconnect.backoff.max.ms", 200);
             if (!instance.equals("-")) configs.put("group.instance.id", instance);

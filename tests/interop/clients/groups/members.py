@@ -24,6 +24,9 @@ class Member(threading.Thread):
         self.leaving = threading.Event()
         self.owned = set()
 
+    def leave(self):
+        self.leaving.set()
+
     def assigned(self, partitions):
         self.owned |= set(partitions)
         say(line("owns", self.name, *sorted(self.owned)))
@@ -57,4 +60,4 @@ def serve(kind):
             members[words[1]] = kind(sys.argv[1], *words[1:])
             members[words[1]].start()
         else:
-            members[words[1]].leaving.set()
+            members[words[1]].leave()

@@ -206,7 +206,7 @@ class Group:
 
 def life(node, name, clients, assignor):
     """Three processes with four, three and three members; those of the second are static where their client can be."""
-    static = CLIENTS_OF_GROUPS[clients[1]].statics
+    static = all(assignor in CLIENTS_OF_GROUPS[client].statics for client in clients)
     group = Group(node, name, assignor)
     load = Load(node)
     first, second, third = [f"a{i}" for i in range(4)], [f"b{i}" for i in range(3)], [f"c{i}" for i in range(3)]
@@ -239,7 +239,8 @@ def life(node, name, clients, assignor):
 
         if static:
             static_restart(group, clients[1], second)
-        group.calm()
+        if all(CLIENTS_OF_GROUPS[client].stays for client in clients):
+            group.calm()
         node.kill()
         node.start()
         group.progress()

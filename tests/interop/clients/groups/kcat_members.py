@@ -29,7 +29,7 @@ class Member(members.Member):
             settings["group.instance.id"] = self.instance
         options = [word for name, value in settings.items() for word in ("-X", f"{name}={value}")]
         # Rebalances are reported on standard error; in one pipe with the records they stay in their order.
-        kcat = subprocess.Popen(["kcat", "-b", self.address, "-u", "-f", "%p %o %s\n", *options, "-G", self.group, self.topic],
+        kcat = subprocess.Popen(["kcat", "-b", self.address, "-u", "-E", "-f", "%p %o %s\n", *options, "-G", self.group, self.topic],
                                 stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
                                 preexec_fn=die_with_parent)
         self.process = kcat

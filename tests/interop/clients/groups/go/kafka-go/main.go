@@ -4,6 +4,7 @@ package main
 import (
 	"context"
 	"errors"
+	"sync"
 	"time"
 
 	"github.com/segmentio/kafka-go"
@@ -43,9 +44,16 @@ func run(given members.Settings, generation *kafka.Generation) {
 	for _, assigned := range generation.Assignments[given.Topic] {
 		partitions = append(partitions, int32(assigned.ID))
 	}
+	members.SayOwns(given.Name, nil) // everybody begins anew with every generation
 	members.SayOwns(given.Name, partitions)
+	var committing sync.Mutex // requests that share the generation's connection wait for each other in a busy loop
+	commit := func(partition int, offset int64) error {
+		committing.Lock()
+		defer committing.Unlock()
+		return generation.CommitOffsets(map[string]map[int]int64{given.Topic: {partition: offset}})
+	}
 	for _, assigned := range generation.Assignments[given.Topic] {
-		generation.Start(func(ctx context.Context) { consume(ctx, given, generation, assigned) })
+		generation.Start(func(ctx context.Context) { consume(ctx, given, commit, assigned) })
 	}
 	generation.Start(func(ctx context.Context) {
 		<-ctx.Done()
@@ -57,7 +65,7 @@ func run(given members.Settings, generation *kafka.Generation) {
 	}
 }
 
-func consume(ctx context.Context, given members.Settings, generation *kafka.Generation, assigned kafka.PartitionAssignment) {
+func consume(ctx context.Context, given members.Settings, commit func(int, int64) error, assigned kafka.PartitionAssignment) {
 	reader := kafka.NewReader(kafka.ReaderConfig{Brokers: []string{given.Address}, Topic: given.Topic, Partition: assigned.ID,
 		MinBytes: 1, MaxBytes: 1_000_000, MaxWait: 200 * time.Millisecond, ReadBackoffMin: 20 * time.Millisecond,
 		ReadBackoffMax: 100 * time.Millisecond})
@@ -75,7 +83,7 @@ func consume(ctx context.Context, given members.Settings, generation *kafka.Gene
 			continue
 		}
 		members.Say(members.Event("got", given.Name, record.Partition, record.Offset, string(record.Value)))
-		if generation.CommitOffsets(map[string]map[int]int64{given.Topic: {record.Partition: record.Offset + 1}}) == nil {
+		if commit(record.Partition, record.Offset+1) == nil {
 			members.Say(members.Event("committed", given.Name, record.Partition, record.Offset+1))
 		}
 	}

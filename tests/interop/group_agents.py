@@ -8,7 +8,7 @@ import sys
 import threading
 
 from agents import CLIENTS, CONFLUENT_KAFKA, GO_ENVIRONMENT, Missing, check_go
-from harness import CACHE, jars
+from harness import CACHE, ROOT, jars
 from history import event
 
 GROUPS = CLIENTS / "groups"
@@ -61,6 +61,14 @@ def confluent_kafka():
 
 
 @built
+def librdkafka():
+    program = ROOT / "build/release/tests/interop/clients/librdkafka/librdkafka_members"
+    if not program.exists():
+        raise Missing("librdkafka_members is not built")
+    return [program]
+
+
+@built
 def kafka_python():
     return [python_with(KAFKA_PYTHON), GROUPS / "kafka_python_members.py"]
 
@@ -107,6 +115,8 @@ def kafkajs():
 CLIENTS_OF_GROUPS = {
     "java": Client(java, ALL),
     "confluent-kafka": Client(confluent_kafka, ("range", "roundrobin", "cooperative-sticky")),
+    "librdkafka": Client(librdkafka, ("range", "roundrobin", "cooperative-sticky")),
+    # kcat lets librdkafka commit what it has not written yet: killed, it would lose records.
     "kcat": Client(kcat, ("range", "roundrobin")),
     "franz-go": Client(go("franz-go"), ALL),
     # kafka-python's other two assignors forget some members without an instance where members with one stand between them.

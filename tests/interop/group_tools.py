@@ -185,7 +185,7 @@ def resets(tools):
     exported = tools.groups("--reset-offsets", "--group", "console", "--topic", f"{TOPIC}:0,2", "--to-offset", 17, "--dry-run",
                             "--export")
     with tempfile.NamedTemporaryFile("w", suffix=".csv") as file:
-        file.write(exported)
+        file.write(exported.strip() + "\n")
         file.write(f"{TOPIC},1,18\n")
         file.flush()
         assert tools.reset("console", "--from-file", file.name) == [17, 18, 17]

@@ -17,8 +17,9 @@ KAFKA_PYTHON, AIOKAFKA = "kafka-python==3.0.12", "aiokafka==0.14.0"
 LOCK = threading.Lock()  # builds are one at a time, and each once
 
 # `assignors`: those of the four names that Apache Kafka's own consumer has too. `statics`: the assignors that it can use in a group in
-# which some members have a group.instance.id. `stays`: a lost connection does not make it join again.
-Client = collections.namedtuple("Client", "command assignors statics stays", defaults=[ALL, True])
+# which some members have a group.instance.id. `stays`: a node that is down for a moment does not make it
+# join again; others do when a heartbeat falls into that moment. `careful`: what it commits, it has handed out, also when it leaves.
+Client = collections.namedtuple("Client", "command assignors statics stays careful", defaults=[ALL, True, True])
 
 
 def built(function):
@@ -99,6 +100,18 @@ def go(name):
 
 
 @built
+def rdkafka():
+    if not shutil.which("cargo"):
+        raise Missing("cargo is missing")
+    target = CACHE / "rdkafka"
+    built = subprocess.run(["cargo", "build", "--quiet", "--locked", "--target-dir", target], cwd=GROUPS / "rdkafka", text=True,
+                           stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+    if built.returncode != 0:
+        raise Missing(f"it does not build here:\n{built.stdout}")
+    return [target / "debug/rdkafka_members"]
+
+
+@built
 def kafkajs():
     if not shutil.which("npm"):
         raise Missing("npm is missing")
@@ -116,15 +129,16 @@ CLIENTS_OF_GROUPS = {
     "java": Client(java, ALL),
     "confluent-kafka": Client(confluent_kafka, ("range", "roundrobin", "cooperative-sticky")),
     "librdkafka": Client(librdkafka, ("range", "roundrobin", "cooperative-sticky")),
-    # kcat lets librdkafka commit what it has not written yet: killed, it would lose records.
-    "kcat": Client(kcat, ("range", "roundrobin")),
-    "franz-go": Client(go("franz-go"), ALL),
+    # kcat lets librdkafka commit what it has not written yet, and on SIGTERM does not write it any more.
+    "kcat": Client(kcat, ("range", "roundrobin"), careful=False),
+    "franz-go": Client(go("franz-go"), ALL, stays=False),
     # kafka-python's other two assignors forget some members without an instance where members with one stand between them.
     "kafka-python": Client(kafka_python, ALL, statics=("sticky", "cooperative-sticky")),
     "aiokafka": Client(aiokafka, ("range", "roundrobin", "sticky")),
-    "sarama": Client(go("sarama"), ("range", "roundrobin", "sticky")),
+    "sarama": Client(go("sarama"), ("range", "roundrobin", "sticky"), stays=False),
+    "rdkafka": Client(rdkafka, ("range", "roundrobin", "cooperative-sticky")),
     "kafka-go": Client(go("kafka-go"), ("range", "roundrobin"), statics=(), stays=False),
-    "kafkajs": Client(kafkajs, ("roundrobin",), statics=()),
+    "kafkajs": Client(kafkajs, ("roundrobin",), statics=(), stays=False),
 }
 
 

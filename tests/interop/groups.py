@@ -224,11 +224,12 @@ def life(node, name, clients, assignor):
         group.progress()
         group.disturb()
 
-        group.leave("a3")
-        group.settle("one left")
-        group.join("a", "a3")
-        group.settle("one joined")
-        group.progress()
+        if CLIENTS_OF_GROUPS[clients[0]].careful:
+            group.leave("a3")
+            group.settle("one left")
+            group.join("a", "a3")
+            group.settle("one joined")
+            group.progress()
         group.kill("c")
         group.settle("three were killed")
         group.progress()
@@ -283,9 +284,16 @@ def keep(group):
     print(f"the history is in {path}")
 
 
-SCENARIOS = [f"java:{assignor}" for assignor in CLIENTS_OF_GROUPS["java"].assignors] + [
-    "confluent-kafka:range", "confluent-kafka:cooperative-sticky",
-    "java+confluent-kafka+java:range", "confluent-kafka+java+confluent-kafka:cooperative-sticky",
+SCENARIOS = [
+    "java:range", "java:roundrobin", "java:sticky", "java:cooperative-sticky",
+    "confluent-kafka:range", "confluent-kafka:cooperative-sticky", "librdkafka:roundrobin", "librdkafka:cooperative-sticky",
+    "rdkafka:range", "rdkafka:cooperative-sticky",
+    "franz-go:range", "franz-go:sticky", "franz-go:cooperative-sticky",
+    "kafka-python:range", "kafka-python:sticky", "aiokafka:roundrobin", "aiokafka:sticky",
+    "sarama:range", "sarama:sticky", "kafka-go:range", "kafkajs:roundrobin",
+    # One group, several languages.
+    "java+confluent-kafka+franz-go:range", "confluent-kafka+java+franz-go:cooperative-sticky", "kcat+java+librdkafka:roundrobin",
+    "kafka-python+aiokafka+sarama:roundrobin", "kafkajs+kafka-go+java:roundrobin", "franz-go+sarama+java:sticky",
 ]
 
 

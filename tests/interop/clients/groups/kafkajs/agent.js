@@ -3,9 +3,7 @@
 const readline = require('readline')
 const { Kafka, AssignerProtocol, logLevel } = require('kafkajs')
 
-const startedUs = BigInt(Date.now()) * 1000n
-const started = process.hrtime.bigint()
-const nowUs = () => startedUs + (process.hrtime.bigint() - started) / 1000n
+const nowUs = () => Math.round((performance.timeOrigin + performance.now()) * 1000) // Date.now() has only milliseconds
 const line = (kind, member, ...words) => [nowUs(), kind, member, ...words].join(' ') + '\n'
 const say = lines => process.stdout.write(lines)
 

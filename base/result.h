@@ -31,6 +31,11 @@ enum class Failure {
 
 [[nodiscard]] const char* to_string(Failure failure);
 
+// A lack that may pass: a full disk, too many open files. What was refused for it may be tried again.
+[[nodiscard]] constexpr bool is_passing(Failure failure) {
+  return failure == Failure::kNoSpace || failure == Failure::kExhausted;
+}
+
 struct Error {
   Failure failure;
   std::string context;

@@ -54,6 +54,8 @@ class Stream {
   // Ends both directions; pending calls complete with kClosed. May be called more than once.
   virtual void close() = 0;
   [[nodiscard]] virtual const Endpoint& peer() const = 0;
+  // What the system has taken so far: whether a peer that is written to still reads.
+  [[nodiscard]] virtual std::uint64_t written_bytes() const = 0;
 };
 
 }  // namespace kurier

@@ -8,6 +8,7 @@
 #include "base/log.h"
 #include "broker/log_cleaner_runner.h"
 #include "broker/net/host_name.h"
+#include "broker/net/open_files.h"
 #include "broker/net/posix_file_system.h"
 #include "broker/net/reactor_thread.h"
 #include "broker/net/signals.h"
@@ -37,7 +38,9 @@ Result<net::ServerOptions> server_options(const config::NetworkConfig& network, 
   options.socket.send_buffer_bytes = network.socket_send_buffer_bytes;
   options.socket.receive_buffer_bytes = network.socket_receive_buffer_bytes;
   options.backlog = network.socket_listen_backlog;
-  options.connections_max = static_cast<std::size_t>(network.max_connections);
+  // Some of the descriptors are kept for logs: a crowd of clients must not keep a partition from being opened.
+  const std::size_t for_clients = net::raise_open_files_max() / 4 * 3;
+  options.connections_max = std::min(static_cast<std::size_t>(network.max_connections), for_clients);
   options.connections_per_ip_max = static_cast<std::size_t>(network.max_connections_per_ip);
   auto limits = net::resolve_all(network.max_connections_per_ip_overrides);
   if (!limits) return std::unexpected(limits.error().within("max.connections.per.ip.overrides"));

@@ -56,7 +56,7 @@ Partition::Appended Partition::append(MutableByteView batches, bool acks_all, st
   if (appended.error != ErrorCode::kNone) return appended;
   auto result = log_->append(batches, leader_.leader_epoch(), ports_.clock.wall(), origin);
   if (!result) {
-    if (result.error().failure == Failure::kNoSpace) {
+    if (is_passing(result.error().failure)) {
       disk_full(result.error());
     } else {
       disk_failed("appending", result.error());

@@ -43,7 +43,7 @@ Result<void> IndexFile::append(ByteView entry) {
   if (pending_.size() < kPendingBytesMax) return {};
   // On a full disk they stay in memory: the records that they are of are in the log already.
   Result<void> written = write_out();
-  return !written && written.error().failure == Failure::kNoSpace ? Result<void>{} : written;
+  return !written && is_passing(written.error().failure) ? Result<void>{} : written;
 }
 
 Result<void> IndexFile::write_out() {

@@ -64,8 +64,8 @@ class Log {
   // Recovers what lies past the recovery point if the last shutdown was not clean.
   static Result<std::unique_ptr<Log>> open(FileSystem& files, LogOptions options, Timestamp now);
 
-  // Appends the batches of a leader: offsets are assigned, they and the epoch are stamped in place. kNoSpace: the disk is
-  // full and the log is as it was before; after any other error it must not be used any more.
+  // Appends the batches of a leader: offsets are assigned, they and the epoch are stamped in place. After an error that
+  // passes (a full disk, too many open files) the log is as it was before; after any other it must not be used any more.
   Result<AppendResult> append(MutableByteView batches, LeaderEpoch epoch, Timestamp now, AppendOrigin origin = AppendOrigin::kClient);
   // A new leader epoch begins at the log's end. It is on the disk with its first batch.
   void begin_epoch(LeaderEpoch epoch);

@@ -310,7 +310,7 @@ Result<std::vector<std::shared_ptr<File>>> Segment::files_to_sync() {
   for (IndexFile* index : {&offset_index_.entries(), &time_index_.entries()}) {
     // A full disk must not keep the records from becoming durable; an index that ends early is only slower.
     const Result<void> written = index->write_out();
-    if (!written && written.error().failure != Failure::kNoSpace) return std::unexpected(written.error());
+    if (!written && !is_passing(written.error().failure)) return std::unexpected(written.error());
   }
   std::vector<std::shared_ptr<File>> all{file_};
   TRY_ASSIGN(auto index, offset_index_.entries().file());

@@ -2,6 +2,8 @@
 //
 // What a session knows (broker/fetch_session.h) is added before, what its client knows is left out after. A session is
 // asked on the shard that its id names, which need not be the connection's.
+#include <fmt/core.h>
+
 #include "broker/api/fetch_read.h"
 #include "broker/api/handlers.h"
 #include "broker/api/topic_views.h"
@@ -42,6 +44,15 @@ Task<void> finish_session(Broker& broker, SessionStep& step) {
 ShardIndex shard_of_session(const Broker& broker, std::int32_t id) {
   if (id == kNoSession) return broker.shard();
   return static_cast<ShardIndex>(FetchSessions::shard_of(id, static_cast<std::int32_t>(broker.shards().count())));
+}
+
+// What a frame may name costs far more memory and time than its own bytes.
+constexpr std::size_t kPartitionsMax = 200'000;
+
+std::size_t partitions_of(const FetchRequest& request) {
+  std::size_t count = 0;
+  for (const auto& topic : request.topics) count += topic.partitions.size();
+  return count;
 }
 
 std::vector<FetchItem> items_of(const FetchContext& context) {
@@ -184,6 +195,10 @@ ErrorCode check_leader_epoch(const Partition& partition, LeaderEpoch current) {
 Task<net::Reply> fetch(Broker& broker, Call call) {
   auto request = parse_body<FetchRequest>(call.request);
   if (!request) co_return refuse(call, request.error());
+  if (const std::size_t partitions = partitions_of(*request); partitions > kPartitionsMax) {
+    co_return refuse(call, Error{Failure::kExhausted, fmt::format("a Fetch of {} partitions; at most {} are answered",
+                                                                  partitions, kPartitionsMax)});
+  }
   const MonotonicTime deadline =
       broker.ports().clock.monotonic() + std::chrono::milliseconds(std::max(0, request->max_wait_ms));
   const auto named =

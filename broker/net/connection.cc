@@ -50,7 +50,12 @@ void Connection::drain() {
 }
 
 void Connection::close_if_idle_since(MonotonicTime before) {
-  if (in_flight_.empty() && !writing_ && active_at_ < before) close();
+  // A reader that is slow is not idle; one that has taken nothing for so long is.
+  if (std::exchange(written_at_last_look_, stream_->written_bytes()) != stream_->written_bytes()) {
+    active_at_ = shard_.clock.monotonic();
+  }
+  const bool waits_for_us = !in_flight_.empty() && !writing_;
+  if (!waits_for_us && active_at_ < before) close();
 }
 
 bool Connection::has_room() const {

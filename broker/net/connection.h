@@ -86,7 +86,7 @@ class Connection final : public std::enable_shared_from_this<Connection> {
   void start();
   void close();
   void drain();  // answers what is in flight, then closes
-  // Closes if nothing has happened since `before`.
+  // Closes if nothing has happened since `before`, not even that the client has read of an answer.
   void close_if_idle_since(MonotonicTime before);
   [[nodiscard]] const ConnectionContext& context() const { return context_; }
 
@@ -128,6 +128,7 @@ class Connection final : public std::enable_shared_from_this<Connection> {
   std::unique_ptr<Event<bool>> reader_waits_;  // for room, or for nothing in flight
   std::unique_ptr<Event<bool>> memory_waits_;
   MonotonicTime active_at_;
+  std::uint64_t written_at_last_look_ = 0;
   bool in_burst_ = false;  // replies are written when the burst of requests has been started
   bool writing_ = false;
   bool reading_ = false;

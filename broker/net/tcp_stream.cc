@@ -79,7 +79,10 @@ class TcpStream final : public Stream {
     message.msg_iovlen = count;
     while (true) {
       const ssize_t sent = ::sendmsg(socket_.native_handle(), &message, MSG_DONTWAIT | MSG_NOSIGNAL);
-      if (sent >= 0) return static_cast<std::size_t>(sent);
+      if (sent >= 0) {
+        written_bytes_ += static_cast<std::uint64_t>(sent);
+        return static_cast<std::size_t>(sent);
+      }
       if (errno == EAGAIN) return 0;
       if (errno != EINTR) return failed("sendmsg");
     }
@@ -95,6 +98,7 @@ class TcpStream final : public Stream {
   }
 
   const Endpoint& peer() const override { return peer_; }
+  std::uint64_t written_bytes() const override { return written_bytes_; }
 
  private:
   struct Ready {
@@ -157,6 +161,7 @@ class TcpStream final : public Stream {
         if (!writable) co_return writable;
         continue;
       }
+      written_bytes_ += static_cast<std::uint64_t>(sent);
       auto left = static_cast<std::size_t>(sent);
       while (part < end && left >= outgoing[part].bytes.size() - sent_of_part) {
         left -= outgoing[part].bytes.size() - sent_of_part;
@@ -181,6 +186,7 @@ class TcpStream final : public Stream {
         if (!writable) co_return writable;
         continue;
       }
+      written_bytes_ += *sent;
       position += *sent;
       left -= *sent;
       if (left > 0 && *sent == piece) co_await Yield{reactor_};
@@ -216,6 +222,7 @@ class TcpStream final : public Stream {
   boost::asio::posix::stream_descriptor socket_;
   const Endpoint peer_;
   const SliceMode slice_mode_;
+  std::uint64_t written_bytes_ = 0;
   bool closed_ = false;
 };
 

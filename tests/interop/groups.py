@@ -179,8 +179,19 @@ class Group:
         return (set(self.owned) == set(self.members) and all(self.owned.values())
                 and sorted(owners) == sorted(map(str, range(PARTITIONS))))
 
+    def is_stable(self):
+        answer = messages.ask(self.node.port, "DescribeGroups", 5, groups=[self.name])
+        return answer["groups"][0]["group_state"] == "Stable"
+
     def settle(self, why):
-        self.wait(self.settled, f"settled after {why}")
+        """Until every partition has its owner and no further rebalance is under way: a cooperative one leads to another."""
+        for _ in range(50):
+            self.wait(self.settled, f"settled after {why}")
+            before = generation(self.node, self.name)
+            self.progress(40)  # by then every member has sent heartbeats
+            if self.settled() and self.is_stable() and generation(self.node, self.name) == before:
+                return
+        raise AssertionError(f"{self.name} goes on rebalancing after {why}")
 
     def progress(self, count=5):
         """The committed offset of every partition moves on."""

@@ -267,6 +267,25 @@ TEST_CASE("an idle connection is closed, after connections.max.idle.ms") {
   REQUIRE(client.receive_frame() == "(closed)");
 }
 
+TEST_CASE("a client that takes nothing of its answer is idle too; one that takes it slowly is not") {
+  ConnectionLimits limits;
+  limits.idle_max = std::chrono::milliseconds(200);
+  Served served(limits);
+  const std::string large = "x" + std::string(32 << 20, '.');  // more than sockets hold
+  {
+    const Client slow(served.port);
+    std::thread sender([&] { slow.send_frame(large); });
+    REQUIRE(slow.receive_frame() == large);
+    sender.join();
+  }
+  const Client silent(served.port);
+  std::thread sender([&] { silent.send_frame(large); });
+  sender.join();
+  while (served.on_reactor([&] { return served.handler.closed; }) < 2) {
+  }
+  SUCCEED("both are gone, the second by the server's decision");
+}
+
 TEST_CASE("an address in use is named") {
   Served served;
   Server second(served.reactor, served.handler, {});

@@ -73,6 +73,13 @@ class Fixture {
     address = *bound;
     server.start();
   }
+  ~Fixture() {
+    reactor.post([this] { server.drain([this] { reactor.stop(); }); });
+    reactor.run();
+  }
+  Fixture(const Fixture&) = delete;
+  Fixture& operator=(const Fixture&) = delete;
+
   // Runs the task to its end on this thread, the server beside it.
   void run(Task<void> task) {
     reactor.spawn("test", and_stop(reactor, std::move(task)));

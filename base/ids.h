@@ -24,14 +24,16 @@ class Id {
   constexpr explicit operator Rep() const { return value_; }
 
   friend constexpr auto operator<=>(Id, Id) = default;
-  friend constexpr Id operator+(Id id, Rep count) { return Id(static_cast<Rep>(id.value_ + count)); }
-  friend constexpr Id operator-(Id id, Rep count) { return Id(static_cast<Rep>(id.value_ - count)); }
-  friend constexpr Rep operator-(Id left, Id right) { return static_cast<Rep>(left.value_ - right.value_); }
+  // Numbers from outside may be anything: sums and differences wrap, as Java's do.
+  friend constexpr Id operator+(Id id, Rep count) { return Id(static_cast<Rep>(bits(id.value_) + bits(count))); }
+  friend constexpr Id operator-(Id id, Rep count) { return Id(static_cast<Rep>(bits(id.value_) - bits(count))); }
+  friend constexpr Rep operator-(Id left, Id right) { return static_cast<Rep>(bits(left.value_) - bits(right.value_)); }
   constexpr Id& operator+=(Rep count) { return *this = *this + count; }
   constexpr Id& operator++() { return *this += 1; }
   friend std::ostream& operator<<(std::ostream& out, Id id) { return out << +id.value_; }
 
  private:
+  static constexpr std::uint64_t bits(Rep value) { return static_cast<std::uint64_t>(value); }
   Rep value_ = 0;
 };
 

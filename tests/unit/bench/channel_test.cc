@@ -16,7 +16,6 @@
 
 using namespace kurier;
 using namespace kurier::bench;
-using protocol::ErrorCode;
 
 namespace {
 

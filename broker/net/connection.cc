@@ -54,7 +54,7 @@ void Connection::close_if_idle_since(MonotonicTime before) {
   if (std::exchange(written_at_last_look_, stream_->written_bytes()) != stream_->written_bytes()) {
     active_at_ = shard_.clock.monotonic();
   }
-  const bool waits_for_us = !in_flight_.empty() && !writing_;
+  const bool waits_for_us = memory_waits_ != nullptr || (!in_flight_.empty() && !writing_);
   if (!waits_for_us && active_at_ < before) close();
 }
 
@@ -100,8 +100,8 @@ Task<void> Connection::read_requests(Self self) {
       co_await memory;
       continue;
     }
-    me.active_at_ = me.shard_.clock.monotonic();
     Result<bool> more = me.receive();
+    me.active_at_ = me.shard_.clock.monotonic();
     for (const FrameBuffer& frame : me.received_) me.received_bytes_ += frame.size_bytes();
     me.account();
     me.in_burst_ = true;

@@ -269,17 +269,29 @@ TEST_CASE("an idle connection is closed, after connections.max.idle.ms") {
 
 TEST_CASE("a client that takes nothing of its answer is idle too; one that takes it slowly is not") {
   ConnectionLimits limits;
-  limits.idle_max = std::chrono::milliseconds(200);
+  limits.idle_max = std::chrono::seconds(1);
   Served served(limits);
   const std::string large = "x" + std::string(32 << 20, '.');  // more than sockets hold
+  const Bytes frame = framed(as_bytes(large))[0].bytes;
   {
     const Client slow(served.port);
-    std::thread sender([&] { slow.send_frame(large); });
-    REQUIRE(slow.receive_frame() == large);
+    std::thread sender([&] { slow.send(frame); });
+    const auto until = std::chrono::steady_clock::now() + 2 * limits.idle_max;
+    Bytes answer;
+    for (auto next = std::chrono::steady_clock::now(); std::chrono::steady_clock::now() < until;) {
+      const Bytes piece = slow.receive(1 << 16);
+      REQUIRE(piece.size() == 1 << 16);
+      answer.insert(answer.end(), piece.begin(), piece.end());
+      next += std::chrono::milliseconds(20);
+      std::this_thread::sleep_until(next);  // being slow is what is tested
+    }
+    const Bytes rest = slow.receive(frame.size() - answer.size());
     sender.join();
+    answer.insert(answer.end(), rest.begin(), rest.end());
+    REQUIRE(answer == frame);
   }
   const Client silent(served.port);
-  std::thread sender([&] { silent.send_frame(large); });
+  std::thread sender([&] { silent.send(frame); });
   sender.join();
   while (served.on_reactor([&] { return served.handler.closed; }) < 2) {
   }

@@ -57,6 +57,8 @@ struct Listing {
 Task<void> list_here(Broker& broker, Listing& listing) {
   ListGroupsResponse& response = listing.of_shard[broker.shard()];
   for (const auto& [index, runtime] : broker.groups().all()) {
+    // One that could not be loaded does not hide the groups of the others.
+    if (runtime->availability() == ErrorCode::kNotCoordinator) continue;
     if (runtime->availability() != ErrorCode::kNone) {
       response.error_code = runtime->availability();
       co_return;

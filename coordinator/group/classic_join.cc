@@ -6,6 +6,7 @@
 
 #include "coordinator/group/classic_rebalancer.h"
 #include "coordinator/group/records.h"
+#include "protocol/primitives.h"
 
 namespace kurier::coordinator {
 
@@ -82,6 +83,10 @@ void ClassicRebalancer::join_new_member(Step step, RequestToken token, const Req
     return step.outcome.answer(token, join_error(ErrorCode::kInconsistentGroupProtocol, ""));
   }
   std::string member_id = generate_member_id(request.group_instance_id.value_or(context.client_id), random_);
+  // No answer and no record could carry it.
+  if (member_id.size() > protocol::kStringBytesMax) {
+    return step.outcome.answer(token, join_error(ErrorCode::kUnknownServerError, ""));
+  }
   if (request.group_instance_id) {
     if (const std::string* old_member_id = group.static_member(*request.group_instance_id)) {
       return replace_static_member(step, token, context, request, *old_member_id, std::move(member_id));
@@ -222,6 +227,9 @@ void ClassicRebalancer::store_replaced_member(Step step, const RequestContext& c
     const Step then_step{shared, now, outcome};
     ClassicMember* member = group.member(id);
     if (member == nullptr || member->awaiting_join != token || group.is(kDead)) return;
+    // A rebalance has begun meanwhile: it is answered with the others, and stored with them. What it had before may fit the
+    // others no longer.
+    if (!group.is(kStable)) return;
     if (error != ErrorCode::kNone) {
       group.take_join(*member);
       answer_sync(then_step, *member, error);
@@ -233,11 +241,8 @@ void ClassicRebalancer::store_replaced_member(Step step, const RequestContext& c
       response.leader = leader_before;
       outcome.answer(token, std::move(response));
       ClassicMember& old_member = group.replace_static(id, before.member_id);
-      arm_session(then_step, old_member, old_member.session_timeout);
-      // Were the others waiting for this one only?
-      return complete_join_if_everyone_joined(then_step);
+      return arm_session(then_step, old_member, old_member.session_timeout);
     }
-    if (!group.is(kStable)) return;  // a rebalance has begun meanwhile: it is answered with the others
     group.take_join(*member);
     const bool leads = group.is_leader(id);
     // KIP-814: the leader learns that it leads, and that there is nothing to assign. Older leaders must not know, or

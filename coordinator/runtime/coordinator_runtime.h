@@ -72,8 +72,8 @@ class CoordinatorRuntime final : public RecordLogObserver,
   // kNone, kCoordinatorLoadInProgress or kNotCoordinator.
   [[nodiscard]] protocol::ErrorCode availability() const {
     if (state_ == State::kActive) return protocol::ErrorCode::kNone;
-    return state_ == State::kResigned ? protocol::ErrorCode::kNotCoordinator
-                                      : protocol::ErrorCode::kCoordinatorLoadInProgress;
+    return state_ == State::kResigned || state_ == State::kFailed ? protocol::ErrorCode::kNotCoordinator
+                                                                  : protocol::ErrorCode::kCoordinatorLoadInProgress;
   }
 
   // The answer to an operation, when there is one. Only while available.
@@ -112,7 +112,7 @@ class CoordinatorRuntime final : public RecordLogObserver,
   }
 
  private:
-  enum class State { kNew, kLoading, kActive, kResigned };
+  enum class State { kNew, kLoading, kActive, kFailed, kResigned };
   struct InFlight {
     AppendId id = 0;
     Offset end;
@@ -131,6 +131,7 @@ class CoordinatorRuntime final : public RecordLogObserver,
       if (replayed && *replayed == next) replayed = fail(Failure::kCorrupt, "the log ends before its end offset");
       if (!replayed) {
         LOG_ERROR("{} cannot be loaded, its coordinator stays unavailable: {}", self->name_, replayed.error().context);
+        self->state_ = State::kFailed;
         co_return;
       }
       next = *replayed;
@@ -173,20 +174,37 @@ class CoordinatorRuntime final : public RecordLogObserver,
   }
 
   void carry_out(Append& append) {
-    const auto appended = log_->append(epoch_, append.records, append.transaction);
-    if (!appended) {
-      outcomes_.push_front(machine_->append_failed(append.id, appended.error(), now()));
-      return;
+    const std::span<const CoordinatorRecord> records(append.records);
+    std::size_t at_once = records.size();
+    Offset end;
+    for (std::size_t done = 0; done < records.size();) {
+      const auto part = records.subspan(done, std::min(at_once, records.size() - done));
+      const auto appended = log_->append(epoch_, part, append.transaction);
+      if (!appended && appended.error() == protocol::ErrorCode::kMessageTooLarge && !append.atomic && part.size() > 1) {
+        at_once = (part.size() + 1) / 2;
+        continue;
+      }
+      if (!appended) {
+        outcomes_.push_front(machine_->append_failed(append.id, appended.error(), now()));
+        return;
+      }
+      replay(part, append.transaction, appended->first_offset);
+      end = appended->end_offset;
+      done += part.size();
     }
-    const ProducerId producer = append.transaction ? append.transaction->producer_id : ProducerId(-1);
-    for (std::size_t i = 0; i < append.records.size(); ++i) {
-      const CoordinatorRecord& record = append.records[i];
+    appends_.push_back({append.id, end, ports_.clock.monotonic() + commit_timeout_, {}});
+  }
+
+  void replay(std::span<const CoordinatorRecord> records, const std::optional<TransactionOfAppend>& transaction,
+              Offset first) {
+    const ProducerId producer = transaction ? transaction->producer_id : ProducerId(-1);
+    for (std::size_t i = 0; i < records.size(); ++i) {
+      const CoordinatorRecord& record = records[i];
       const Result<void> replayed =
           machine_->replay(record.key, record.value ? std::optional<ByteView>(*record.value) : std::nullopt,
-                           appended->first_offset + static_cast<std::int64_t>(i), producer);
+                           first + static_cast<std::int64_t>(i), producer);
       KURIER_CHECK_MESSAGE(replayed.has_value(), replayed.error().context);
     }
-    appends_.push_back({append.id, appended->end_offset, ports_.clock.monotonic() + commit_timeout_, {}});
   }
 
   void finish(protocol::ErrorCode error) {

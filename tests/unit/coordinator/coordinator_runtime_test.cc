@@ -23,6 +23,7 @@ struct Content {
   Offset high_watermark{0};
   LeaderEpoch epoch{0};
   std::optional<ErrorCode> refuses;
+  std::size_t records_max = 1'000'000;  // of a batch
   bool commits_at_once = true;
   RecordLogObserver* observer = nullptr;
 
@@ -40,6 +41,7 @@ class FakeLog final : public RecordLog {
                                             const std::optional<TransactionOfAppend>& transaction) override {
     if (epoch != content_.epoch) return std::unexpected(ErrorCode::kNotLeaderOrFollower);
     if (content_.refuses) return std::unexpected(*content_.refuses);
+    if (records.size() > content_.records_max) return std::unexpected(ErrorCode::kMessageTooLarge);
     Bytes batch = build_batch(records, transaction, clock_.wall());
     protocol::stamp_offset(batch, content_.end, epoch);
     const Offset first = content_.end;
@@ -182,7 +184,38 @@ TEST_CASE("a damaged log keeps its coordinator unavailable instead of giving wro
   f.commit(5, answer);
   f.content.batches.back().back() ^= std::byte{1};
   f.restart();
-  REQUIRE(f.runtime->availability() == ErrorCode::kCoordinatorLoadInProgress);
+  REQUIRE(f.runtime->availability() == ErrorCode::kNotCoordinator);
+}
+
+TEST_CASE("what need not be one batch is split where it is too large for one") {
+  Fixture f;
+  protocol::OffsetCommitRequest request;
+  request.group_id = "g";
+  auto& topic = request.topics.emplace_back();
+  topic.name = "t";
+  for (std::int32_t i = 0; i < 100; ++i) {
+    auto& partition = topic.partitions.emplace_back();
+    partition.partition_index = PartitionIndex(i);
+    partition.committed_metadata = "";
+  }
+  const auto commit = [&](GroupMachine& machine, RequestToken token, Now now) {
+    return machine.groups().offset_commit(token, {9, "client", "/127.0.0.1"}, request, now);
+  };
+  std::optional<Response> answer;
+  f.ask(commit, answer);
+  REQUIRE(Fixture::error_of(answer) == ErrorCode::kNone);
+  f.content.records_max = 13;
+  answer.reset();
+  f.ask(commit, answer);  // one batch or none
+  REQUIRE(Fixture::error_of(answer) == ErrorCode::kUnknownServerError);
+  const Offset before = f.content.end;
+  f.shard.pass(GroupOptions{}.offsets_retention);
+  f.runtime->perform([](GroupMachine& machine, Now now) { return machine.groups().expire_offsets("g", now); });
+  REQUIRE(f.content.end == before + 101);  // the group goes with its offsets
+  REQUIRE_FALSE(f.runtime->machine().state().has_offsets("g"));
+  REQUIRE(f.runtime->machine().groups().group_ids().empty());
+  f.restart();
+  REQUIRE(f.runtime->machine().groups().group_ids().empty());
 }
 
 TEST_CASE("who waits when the leadership ends is told so, readers too") {

@@ -95,6 +95,27 @@ TEST_CASE("an empty group id is refused where Apache Kafka refuses it") {
   CHECK(core.offset_commit(5, kNewest, commit, bench.now()).appends.size() == 1);
 }
 
+TEST_CASE("who would get a member id that is longer than a string can be does not become a member") {
+  Bench bench;
+  const auto joins = [&](const RequestContext& context, const std::optional<std::string>& instance) {
+    auto request = join_of("g");
+    request.group_instance_id = instance;
+    auto outcome = bench.core().join_group(1, context, request, bench.now());
+    for (const Append& append : outcome.appends)
+      std::ranges::move(bench.core().committed(append.id, bench.now()).answers, std::back_inserter(outcome.answers));
+    return only<protocol::JoinGroupResponse>(outcome);
+  };
+  constexpr std::size_t kLongestPrefix = 0x7fff - 37;  // a dash and a uuid come behind it
+  const RequestContext too_long{9, std::string(kLongestPrefix + 1, 'c'), "/127.0.0.1"};
+  const auto refused = joins(too_long, std::nullopt);
+  CHECK(refused.error_code == ErrorCode::kUnknownServerError);
+  CHECK(refused.member_id.empty());
+  CHECK(joins(kNewest, std::string(kLongestPrefix + 1, 'i')).error_code == ErrorCode::kUnknownServerError);
+  CHECK(bench.core().classic_group("g")->members().empty());
+  const RequestContext just_fits{9, std::string(kLongestPrefix, 'c'), "/127.0.0.1"};
+  CHECK(joins(just_fits, std::nullopt).error_code == ErrorCode::kMemberIdRequired);
+}
+
 TEST_CASE("answers fit the version that was asked") {
   protocol::JoinGroupResponse join;
   join.protocol_name.reset();

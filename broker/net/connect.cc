@@ -51,7 +51,7 @@ Task<Result<PeerAddresses>> resolve(Reactor& reactor, WorkPool& pool, const Endp
   Result<PeerAddresses> numeric = look_up(peer, AI_NUMERICHOST);
   if (numeric) co_return numeric;
   const auto state = std::make_shared<LookUp>();
-  pool.run([&reactor, state, peer]() mutable {
+  pool.run([&reactor, state = state, peer]() mutable {
     Result<PeerAddresses> found = look_up(peer, AI_ADDRCONFIG);
     reactor.post([state = std::move(state), found = std::move(found)]() mutable {
       if (!state->done.is_set()) state->done.set(std::move(found));

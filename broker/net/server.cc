@@ -291,7 +291,7 @@ Result<Endpoint> Server::listen(const std::string& listener_name, const Endpoint
   if (::getsockname(socket->descriptor, reinterpret_cast<sockaddr*>(&bound), &length) != 0) {
     return std::unexpected(error_from_errno(errno, "getsockname"));
   }
-  const Endpoint local{endpoint.host, port_of(bound)};
+  Endpoint local{endpoint.host, port_of(bound)};
   impl_->listeners.push_back(
       std::make_unique<Impl::Listener>(impl_->reactor, socket->release(), listener_name, local));
   return local;

@@ -161,8 +161,8 @@ Result<void> Log::recover_segments(bool had_clean_shutdown) {
     TRY_ASSIGN(const Offset next, segment.next_offset());
     // A power cut may have dropped the end of this segment and kept the next one.
     const bool is_last = i + 1 == segments_.size();
-    const bool continues = is_last || segments_[i + 1]->base_offset() == next ||
-                           (may_have_gaps && segments_[i + 1]->base_offset() > next);
+    const bool continues =
+        is_last || segments_[i + 1]->base_offset() == next || (may_have_gaps && segments_[i + 1]->base_offset() > next);
     if (!unflushed || (cut == 0 && continues)) continue;
     // What follows a cut has lost its connection: it goes, down to the last segment.
     for (std::size_t j = i + 1; j < segments_.size(); ++j) {

@@ -107,7 +107,24 @@ void LogCleanerRunner::begin(Candidate candidate) {
                   .map_load_factor = config_.cleaner_io_buffer_load_factor,
                   .buffer_bytes = config_.cleaner_io_buffer_bytes / threads / 2,
                   .hash_key = {ports_.random.next(), ports_.random.next()}};
-  run(work);
+  make_durable(work);
+}
+
+// What a power cut takes away must not have been the reason why something older went. And what compaction has made lies before
+// the recovery point, on the disk too, so that a recovery can tell its gaps from what was lost.
+void LogCleanerRunner::make_durable(const WorkPointer& work) {
+  const auto partition = work->candidate.partition.lock();
+  partition->flush_to(work->job.first_uncleanable_offset, [this, work](bool is_durable) {
+    if (!is_durable) return failed(work, Error{Failure::kCancelled, "the log could not be flushed"});
+    ports_.home.post([this, work] {
+      ports_.write_recovery_points([this, work](bool is_written) {
+        if (is_written) return on_shard(work, &LogCleanerRunner::go_on);
+        shards_[work->candidate.shard].executor->post([this, work] {
+          failed(work, Error{Failure::kNoSpace, "recovery-point-offset-checkpoint could not be written"});
+        });
+      });
+    });
+  });
 }
 
 void LogCleanerRunner::run(WorkPointer work) {

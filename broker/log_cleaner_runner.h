@@ -26,6 +26,8 @@ struct CleanerPorts {
   WorkPool& pool;  // log.cleaner.threads threads
   // A log was cleaned: its offset is to be written down. On home.
   std::function<void()> write_checkpoints;
+  // Writes down how far logs are durable; called back on home, true if that is on the disk.
+  std::function<void(std::move_only_function<void(bool)>)> write_recovery_points;
 };
 
 class LogCleanerRunner {
@@ -75,6 +77,7 @@ class LogCleanerRunner {
   [[nodiscard]] std::optional<Candidate> dirtiest(std::size_t shard);  // shard
   void found(const std::shared_ptr<Search>& search);  // home
   void begin(Candidate candidate);  // shard
+  void make_durable(const WorkPointer& work);  // shard
   void run(WorkPointer work);  // shard
   void progressed(WorkPointer work, Progress progress, std::uint64_t bytes);  // home
   void go_on(const WorkPointer& work);  // shard

@@ -40,6 +40,8 @@ LogDirectoryState* LogDirectories::directory_for(const std::string& topic, Parti
     for (LogDirectoryState& directory : directories_) {
       if (at < partition.directories.size() && partition.directories[at] == directory.id) return &directory;
     }
+    const bool is_elsewhere = at < partition.directories.size() && !partition.directories[at].is_zero();
+    if (!is_loaded_ && (is_elsewhere || some_are_missing_)) return nullptr;
   }
   LogDirectoryState* emptiest = nullptr;
   for (LogDirectoryState& directory : directories_) {
@@ -50,6 +52,7 @@ LogDirectoryState* LogDirectories::directory_for(const std::string& topic, Parti
 }
 
 void LogDirectories::forget_last_run() {
+  is_loaded_ = true;
   for (LogDirectoryState& directory : directories_) {
     directory.was_clean = false;
     directory.recovery_points.clear();
@@ -79,7 +82,8 @@ Result<void> LogDirectories::mark_clean(BrokerEpoch broker_epoch) {
   return {};
 }
 
-void LogDirectories::write_checkpoints(const std::vector<DirectoryOffsets>& offsets, CheckpointKinds kinds) {
+bool LogDirectories::write_checkpoints(const std::vector<DirectoryOffsets>& offsets, CheckpointKinds kinds) {
+  bool all_written = true;
   for (std::size_t i = 0; i < directories_.size(); ++i) {
     if (directories_[i].failed) continue;
     storage::LogDirectory& directory = *directories_[i].files;
@@ -87,6 +91,7 @@ void LogDirectories::write_checkpoints(const std::vector<DirectoryOffsets>& offs
     starts.insert(directories_[i].unopened_start_offsets.begin(), directories_[i].unopened_start_offsets.end());
     const auto say = [&](const Result<void>& written) {
       if (!written) LOG_ERROR("checkpoints of {}: {}", directory.path(), written.error().context);
+      all_written = all_written && written;
     };
     if (kinds.recovery_points) say(directory.write_recovery_points(offsets[i].recovery_points));
     if (kinds.log_start_offsets) say(directory.write_log_start_offsets(starts));
@@ -98,6 +103,7 @@ void LogDirectories::write_checkpoints(const std::vector<DirectoryOffsets>& offs
     }
     if (kinds.high_watermarks) say(directory.write_high_watermarks(offsets[i].high_watermarks));
   }
+  return all_written;
 }
 
 }  // namespace kurier::broker

@@ -68,11 +68,16 @@ class LogDirectories {
   Result<void> add(std::unique_ptr<storage::LogDirectory> opened);
   // From here on a crash is one: reads and removes the marks of the last clean stop.
   Result<void> take_clean_shutdown_marks();
+  // Of log.dirs there are others that cannot be used: what is not found may lie there.
+  void some_are_missing() { some_are_missing_ = true; }
+  // LogOptions::cleaned_before_recovery_point, of every log of which there is a recovery point.
+  void cleaned_before_recovery_points(bool are) { cleaned_before_recovery_points_ = are; }
+  [[nodiscard]] bool cleaned_before_recovery_points() const { return cleaned_before_recovery_points_; }
   [[nodiscard]] std::deque<LogDirectoryState>& all() { return directories_; }
   [[nodiscard]] LogDirectoryState* holding(const std::string& partition_path);
 
   // Where the partition lies; otherwise where the metadata wants it; otherwise the directory with the fewest partitions.
-  // Null if no directory is left that works.
+  // Null if no directory is left that works, or if it lies in one that is not there.
   LogDirectoryState* directory_for(const std::string& topic, PartitionIndex index, const replication::PartitionImage& partition,
                                    BrokerId self);
   // From here on a log that is opened is a new one: what the checkpoints said is of the past.
@@ -81,14 +86,17 @@ class LogDirectories {
   // On the starting thread.
   void could_not_open(const std::string& topic, const replication::PartitionImage& partition, BrokerId self);
 
-  // One DirectoryOffsets for each of all(), in its order. Says in the log what could not be written.
-  void write_checkpoints(const std::vector<DirectoryOffsets>& offsets, CheckpointKinds kinds);
+  // One DirectoryOffsets for each of all(), in its order. Says in the log what could not be written; false: something.
+  bool write_checkpoints(const std::vector<DirectoryOffsets>& offsets, CheckpointKinds kinds);
   // After the last checkpoints of a clean stop.
   Result<void> mark_clean(BrokerEpoch broker_epoch);
 
  private:
   FileSystem& files_;
   std::deque<LogDirectoryState> directories_;
+  bool some_are_missing_ = false;
+  bool cleaned_before_recovery_points_ = false;
+  bool is_loaded_ = false;  // what is opened from here on is new
 };
 
 }  // namespace kurier::broker

@@ -101,7 +101,7 @@ Result<LogManager::Opened> LogManager::open_log(const replication::MetadataImage
     TRY(ports_.files.sync_directory(directory->path()));
     stored_id.reset();
   }
-  Opened opened{nullptr, topic_config(image, topic.name)};
+  Opened opened{nullptr, topic_config(image, topic.name), directory->id};
   const auto offset_in = [&](const storage::OffsetCheckpoint& checkpoint) {
     const auto found = checkpoint.find({topic.name, partition.partition_id});
     return found == checkpoint.end() || !stored_id ? Offset(0) : found->second;
@@ -109,12 +109,15 @@ Result<LogManager::Opened> LogManager::open_log(const replication::MetadataImage
   const auto cleaned = directory->cleaner_offsets.find({topic.name, partition.partition_id});
   std::optional<Offset> cleaned_to;
   if (cleaned != directory->cleaner_offsets.end() && stored_id) cleaned_to = cleaned->second;
-  storage::LogOptions options{.directory = path,
-                              .config = log_config_of(opened.config, config_),
-                              .log_start_offset = offset_in(directory->log_start_offsets),
-                              .recovery_point = offset_in(directory->recovery_points),
-                              .had_clean_shutdown = directory->was_clean,
-                              .cleaned_to = cleaned_to};
+  storage::LogOptions options{
+      .directory = path,
+      .config = log_config_of(opened.config, config_),
+      .log_start_offset = offset_in(directory->log_start_offsets),
+      .recovery_point = offset_in(directory->recovery_points),
+      .had_clean_shutdown = directory->was_clean,
+      .cleaned_to = cleaned_to,
+      .cleaned_before_recovery_point = directories_.cleaned_before_recovery_points() &&
+                                       directory->recovery_points.contains({topic.name, partition.partition_id})};
   TRY_ASSIGN(opened.log, storage::Log::open(ports_.files, std::move(options), ports_.clock.wall()));
   if (!stored_id) TRY(storage::write_partition_metadata(ports_.files, path, topic.id));
   ++directory->partitions;
@@ -124,13 +127,24 @@ Result<LogManager::Opened> LogManager::open_log(const replication::MetadataImage
 Result<void> LogManager::adopt(const replication::TopicImage& topic, const replication::PartitionImage& partition, Opened opened) {
   const auto state = leadership(partition, opened.config);
   const bool leads = partition.leader == config_.node_id;
+  const DirectoryId directory = opened.directory;
   auto adopted = std::make_shared<Partition>(partition_ports(), topic.name, topic.id, partition.partition_id,
                                              std::move(opened.log), state, std::move(opened.config));
   TRY(adopted->begin());
   report_open_transactions(*adopted);
   if (leads) ports_.observer.leads(adopted, partition_ports());
   table_.add(std::move(adopted));
+  for (std::size_t i = 0; i < partition.replicas.size(); ++i) {
+    const DirectoryId told = i < partition.directories.size() ? partition.directories[i] : kZeroUuid;
+    if (partition.replicas[i] == config_.node_id && told != directory) {
+      untold_.push_back({topic.id, partition.partition_id, directory});
+    }
+  }
   return {};
+}
+
+void LogManager::tell_directories() {
+  if (!untold_.empty()) ports_.assign_directories(std::exchange(untold_, {}));
 }
 
 void LogManager::apply(const replication::MetadataImage& image, const replication::MetadataDelta::Changes& changes) {
@@ -149,7 +163,7 @@ void LogManager::apply(const replication::MetadataImage& image, const replicatio
         LOG_ERROR("partition {}-{} is offline: {}", topic->name, index.value(), adopted.error().context);
         auto* directory = directories_.directory_for(topic->name, index, partition, config_.node_id);
         if (directory != nullptr) directory->has_unopened = true;
-      } else if (known->leader().leader_epoch() != partition.leader_epoch) {
+      } else if (!known->is_offline() && known->leader().leader_epoch() != partition.leader_epoch) {
         known->lead(leadership(partition, known->config()));
         if (partition.leader == config_.node_id) {
           ports_.observer.leads(known, partition_ports());
@@ -159,6 +173,7 @@ void LogManager::apply(const replication::MetadataImage& image, const replicatio
       }
     }
   }
+  tell_directories();
   for (const auto& resource : changes.configs) {
     if (resource.type == static_cast<std::int8_t>(replication::ConfigResourceType::kBroker)) {
       for (const auto& [id, topic] : table_.topics()) change_config(image, topic);  // what topics inherit

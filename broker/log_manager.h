@@ -13,6 +13,7 @@
 #include "broker/partition_table.h"
 #include "broker/shards.h"
 #include "config/node_config.h"
+#include "replication/controller/controller.h"
 #include "replication/metadata/image.h"
 
 namespace kurier::broker {
@@ -35,6 +36,8 @@ struct LogManagerPorts {
   PartitionObserver& observer;
   // A directory has failed for the first time; on the shard that saw it. Every shard's directory_failed is to be called.
   std::function<void(LogDirectoryState& directory, const Error& error)> directory_failed;
+  // Replicas lie in other directories than the metadata say.
+  std::function<void(std::vector<replication::DirectoryAssignment>)> assign_directories;
   // A topic was deleted: what the checkpoints say of it must not be taken for the next topic of its name.
   std::function<void()> topic_removed;
 };
@@ -48,6 +51,7 @@ class LogManager final : public DiskMonitor {
   struct Opened {
     std::unique_ptr<storage::Log> log;
     config::TopicConfig config;
+    DirectoryId directory;
   };
   // Opens or creates the log of a partition, and recovers it if it has to be.
   Result<Opened> open_log(const replication::MetadataImage& image, const replication::TopicImage& topic,
@@ -56,6 +60,8 @@ class LogManager final : public DiskMonitor {
   Result<void> adopt(const replication::TopicImage& topic, const replication::PartitionImage& partition, Opened opened);
 
   void apply(const replication::MetadataImage& image, const replication::MetadataDelta::Changes& changes);
+  // Tells the controller where replicas lie that were adopted since it was last called. `apply` does it too.
+  void tell_directories();
 
   // Retention, rolling by time, flushing of what is sealed: at log.retention.check.interval.ms.
   void maintain();
@@ -90,6 +96,7 @@ class LogManager final : public DiskMonitor {
   LogDirectories& directories_;
   const ShardIndex shard_;
   const ShardIndex shards_;
+  std::vector<replication::DirectoryAssignment> untold_;
 };
 
 // What of the topic's own configuration has no effect here, for the log.

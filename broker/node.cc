@@ -18,6 +18,7 @@
 #include "broker/shard_runtime.h"
 #include "broker/start.h"
 #include "replication/raft/format.h"
+#include "storage/disk_reserve.h"
 #include "storage/state_directory.h"
 
 namespace kurier::broker {
@@ -71,6 +72,7 @@ class Node {
 
  private:
   Result<void> open_directories();
+  [[nodiscard]] std::vector<std::string> log_directories();  // those that can be used
   Result<void> format();
   Result<void> start_controller();
   Result<void> start_shards();
@@ -86,6 +88,7 @@ class Node {
   void forget_checkpoints();
   void maintain_regularly(ShardRuntime& shard);
   void write_checkpoints_regularly();
+  void remember_epoch();
   void start_cleaner();
   void repeat(net::Reactor& reactor, std::chrono::milliseconds delay, std::chrono::milliseconds interval, std::function<void()> work);
   [[nodiscard]] std::vector<replication::VoterEndpoint> controller_endpoints() const;
@@ -103,8 +106,11 @@ class Node {
   net::ThreadPool coordinator_reads_{"coordinator", 1};
   std::unique_ptr<storage::LogDirectory> metadata_directory_;  // where it is none of log.dirs
   std::unique_ptr<storage::StateDirectory> state_directory_;
+  std::unique_ptr<storage::DiskReserve> reserve_;
+  bool reserve_was_needed_ = false;
   std::string cluster_id_;
   DirectoryId metadata_directory_id_;
+  LeaderEpoch epoch_{-1};  // of the metadata log, in this run
   std::unique_ptr<LocalController> controller_;
   std::unique_ptr<MetadataFetches> metadata_fetches_;  // goes after the control thread
   std::unique_ptr<net::ReactorThread> control_;
@@ -148,7 +154,14 @@ Result<void> Node::open_directories() {
   cluster_id_ = std::move(opened.cluster_id);
   metadata_directory_ = std::move(opened.metadata);
   for (auto& directory : opened.logs) TRY(directories_.add(std::move(directory)));
+  if (!opened.failed.empty()) directories_.some_are_missing();
   return {};
+}
+
+std::vector<std::string> Node::log_directories() {
+  std::vector<std::string> paths;
+  for (const LogDirectoryState& directory : directories_.all()) paths.push_back(directory.path());
+  return paths;
 }
 
 std::vector<replication::VoterEndpoint> Node::controller_endpoints() const {
@@ -161,14 +174,13 @@ std::vector<replication::VoterEndpoint> Node::controller_endpoints() const {
 
 Result<void> Node::format() {
   if (cluster_id_.empty()) cluster_id_ = Uuid::generate(random_).to_string();
-  TRY_ASSIGN(const auto formatted,
-             replication::format_standalone(files_,
-                                            {.cluster_id = cluster_id_,
-                                             .node_id = config_.node_id,
-                                             .log_directories = config_.log_dirs,
-                                             .metadata_directory = config_.metadata_log_dir,
-                                             .controller_endpoints = controller_endpoints()},
-                                            random_, clock_.wall()));
+  TRY_ASSIGN(const auto formatted, replication::format_standalone(files_,
+                                                                  {.cluster_id = cluster_id_,
+                                                                   .node_id = config_.node_id,
+                                                                   .log_directories = log_directories(),
+                                                                   .metadata_directory = config_.metadata_log_dir,
+                                                                   .controller_endpoints = controller_endpoints()},
+                                                                  random_, clock_.wall()));
   for (const replication::Formatted& directory : formatted) {
     if (directory.path == config_.metadata_log_dir) metadata_directory_id_ = directory.directory_id;
     for (LogDirectoryState& mine : directories_.all()) {
@@ -176,6 +188,8 @@ Result<void> Node::format() {
     }
   }
   TRY_ASSIGN(state_directory_, storage::StateDirectory::open(files_, config_.state_dir, cluster_id_, config_.node_id));
+  reserve_ = std::make_unique<storage::DiskReserve>(files_, config_.state_dir);
+  reserve_was_needed_ = reserve_->release_if_full();
   return {};
 }
 
@@ -233,6 +247,7 @@ Result<void> Node::start_controller() {
           [this](bool high_watermark_advanced) {
             if (metadata_fetches_) metadata_fetches_->log_changed(high_watermark_advanced);
           },
+      .make_room = [this] { return reserve_->release(); },
       .failed =
           [this](const Error& error) {
             main_.post([this, error] {
@@ -241,6 +256,7 @@ Result<void> Node::start_controller() {
             });
           }};
   TRY_ASSIGN(controller_, LocalController::start(std::move(ports), std::move(options)));
+  epoch_ = controller_->quorum().epoch;
   return {};
 }
 
@@ -259,12 +275,13 @@ Result<void> Node::start_shards() {
     shard.broker = std::make_unique<Broker>(Broker::Ports{clock_, reactor, reactor, random_}, config_, cluster_id_,
                                             *shard.control, *shard.groups, shards_, i, count);
     shard.broker->set_image(image);
-    shard.logs = std::make_unique<LogManager>(LogManagerPorts{files_, clock_, reactor, reactor, flusher_, *shard.groups,
-                                                              [this](LogDirectoryState& directory, const Error& error) {
-                                                                directory_failed(directory, error);
-                                                              },
-                                                              [this] { forget_checkpoints(); }},
-                                              config_, shard.broker->partitions(), directories_, i, count);
+    shard.logs = std::make_unique<LogManager>(
+        LogManagerPorts{
+            files_, clock_, reactor, reactor, flusher_, *shard.groups,
+            [this](LogDirectoryState& directory, const Error& error) { directory_failed(directory, error); },
+            [this](auto assignments) { controller_->assign_directories(std::move(assignments)); },
+            [this] { forget_checkpoints(); }},
+        config_, shard.broker->partitions(), directories_, i, count);
     shard.server = std::make_unique<net::Server>(reactor, *shard.broker, server);
     managers.push_back(shard.logs.get());
     shards_.add({&reactor, &reactor, shard.broker.get()});
@@ -272,11 +289,18 @@ Result<void> Node::start_shards() {
   // The addresses first: one in use stops the start before a log is touched.
   TRY(listen());
   TRY(directories_.take_clean_shutdown_marks());
+  const std::optional<LeaderEpoch> last = state_directory_->last_epoch();
+  const bool was_here_last = last && epoch_ == *last + 1;
+  const bool all_were_clean =
+      image->partition_count() == 0 || std::ranges::all_of(directories_.all(), &LogDirectoryState::was_clean);
+  directories_.cleaned_before_recovery_points(was_here_last || all_were_clean);
   for (const std::string& notice : metadata_notices(*image, config_.node_id)) LOG_WARN("{}", notice);
   for (const auto& [id, topic] : image->topics()) say_what_has_no_effect(*image, topic->name);
   const std::size_t threads = static_cast<std::size_t>(config_.log.recovery_threads_per_data_dir) * directories_.all().size();
   net::ThreadPool recovery("recovery", image->partition_count() > 1 ? threads : 1);
-  return load_logs(files_, managers, directories_, *image, config_.node_id, recovery);
+  TRY(load_logs(files_, managers, directories_, *image, config_.node_id, recovery));
+  for (LogManager* manager : managers) manager->tell_directories();
+  return {};
 }
 
 Result<void> Node::listen() {
@@ -305,6 +329,8 @@ void Node::publish(const replication::ImagePointer& image, const replication::Me
 
 void Node::serve() {
   if (is_stopping_) return;
+  // What the start has not used of it is taken before a client can.
+  if (reserve_was_needed_) reserve_->take();
   for (ShardRuntime& shard : runtimes_) {
     shard.reactor->post([this, &shard] {
       shard.server->start();
@@ -313,6 +339,7 @@ void Node::serve() {
     });
   }
   write_checkpoints_regularly();
+  remember_epoch();
   start_cleaner();
   std::vector<std::string> listeners;
   for (const config::Listener& listener : config_.listeners) {
@@ -340,16 +367,26 @@ void Node::maintain_regularly(ShardRuntime& shard) {
   repeat(*shard.reactor, expiration, expiration, [&shard] { shard.logs->expire_producers(); });
 }
 
+// Only where nobody may have left what was compacted and is not durable, which would have to be remembered until a clean stop.
+void Node::remember_epoch() {
+  if (!directories_.cleaned_before_recovery_points()) return;
+  flusher_.run([this, epoch = epoch_] {
+    if (const Result<void> written = state_directory_->last_epoch_is(epoch); !written)
+      LOG_WARN("{}", written.error().context);
+  });
+}
+
 void Node::start_cleaner() {
   if (!config_.log.cleaner_enable || config_.log.cleaner_threads == 0) return;
   std::vector<LogCleanerRunner::Shard> shards;
   for (ShardRuntime& shard : runtimes_)
     shards.push_back({shard.reactor, &shard.broker->partitions(), shard.logs.get()});
   cleaner_pool_ = std::make_unique<net::ThreadPool>("cleaner", static_cast<std::size_t>(config_.log.cleaner_threads));
-  cleaner_ =
-      std::make_unique<LogCleanerRunner>(CleanerPorts{files_, clock_, random_, main_, main_, *cleaner_pool_,
-                                                      [this] { checkpoints_.begin_round({.cleaner_offsets = true}); }},
-                                         config_.log, std::move(shards));
+  cleaner_ = std::make_unique<LogCleanerRunner>(
+      CleanerPorts{files_, clock_, random_, main_, main_, *cleaner_pool_,
+                   [this] { checkpoints_.begin_round({.cleaner_offsets = true}); },
+                   [this](auto written) { checkpoints_.begin_round({.recovery_points = true}, std::move(written)); }},
+      config_.log, std::move(shards));
   cleaner_->start();
 }
 
@@ -362,6 +399,8 @@ void Node::write_checkpoints_regularly() {
   write(log.initial_task_delay, log.flush_start_offset_checkpoint_interval, {.log_start_offsets = true});
   const auto interval = config_.replica.high_watermark_checkpoint_interval;
   write(interval, interval, {.high_watermarks = true});
+  constexpr std::chrono::seconds kReserveInterval(10);
+  repeat(main_, std::chrono::milliseconds(0), kReserveInterval, [this] { flusher_.run([this] { reserve_->take(); }); });
   if (const auto snapshots = config_.metadata_log.max_snapshot_interval; snapshots.count() > 0) {
     repeat(main_, snapshots, snapshots, [this] { control_->reactor().post([this] { controller_->maintain(); }); });
   }
@@ -379,9 +418,14 @@ void Node::directory_failed(LogDirectoryState& directory, const Error& error) {
   for (ShardRuntime& shard : runtimes_) {
     shard.reactor->post([&shard, &directory] { shard.logs->directory_failed(directory); });
   }
-  if (!std::ranges::all_of(directories_.all(), [](const LogDirectoryState& one) { return one.failed.load(); })) return;
-  main_.post([this, error] {
-    LOG_ERROR("all log directories have failed, the node stops");
+  controller_->directories_failed({directory.id});
+  const bool has_metadata = directory.path() == config_.metadata_log_dir;
+  if (!has_metadata &&
+      !std::ranges::all_of(directories_.all(), [](const LogDirectoryState& one) { return one.failed.load(); }))
+    return;
+  main_.post([this, error, has_metadata] {
+    LOG_ERROR("{}, the node stops",
+              has_metadata ? "the metadata log lies in this directory" : "all log directories have failed");
     give_up(error);
   });
 }
@@ -421,6 +465,7 @@ void Node::one_shard_has_drained() {
 
 void Node::stop_threads() {
   if (control_) control_->stop();
+  metadata_sync_.stop();  // what it still does is of the controller's log
   for (const auto& thread : threads_) thread->stop();
   // What they still do is of the shards' log managers and of the checkpoints, which are written once more after this.
   flusher_.stop();

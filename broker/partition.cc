@@ -134,6 +134,7 @@ void Partition::arm_deadline() {
 
 void Partition::flush_if_due() {
   const std::int64_t unflushed = log_->log_end_offset() - log_->recovery_point();
+  if (!flush_waiters_.empty()) start_flush();
   if (unflushed > 0 && static_cast<std::uint64_t>(unflushed) >= log_->config().flush_messages) start_flush();
   arm_flush_timer();
 }
@@ -148,6 +149,25 @@ void Partition::arm_flush_timer() {
     partition->flush_timer_ = 0;
     partition->start_flush();
   });
+}
+
+void Partition::flush_to(Offset end, std::move_only_function<void(bool)> done) {
+  if (offline_ || log_->recovery_point() >= end) return done(!offline_);
+  flush_waiters_.push_back({end, std::move(done)});
+  start_flush();
+}
+
+void Partition::answer_flushed(bool is_over) {
+  const auto self = shared_from_this();
+  std::vector<FlushWaiter> waiters = std::exchange(flush_waiters_, {});
+  for (FlushWaiter& waiter : waiters) {
+    const bool is_durable = log_->recovery_point() >= waiter.end;
+    if (is_durable || is_over) {
+      waiter.done(is_durable);
+    } else {
+      flush_waiters_.push_back(std::move(waiter));
+    }
+  }
 }
 
 // One fsync at a time covers everything appended before it began, whoever waits for it.
@@ -173,6 +193,7 @@ void Partition::start_flush() {
       }
       partition->log_->complete_flush(job);
       partition->log_advanced();
+      partition->answer_flushed(false);
       partition->flush_if_due();
     });
   });
@@ -212,6 +233,7 @@ void Partition::resign() {
   offline_ = true;
   if (deadline_timer_ != 0) ports_.timers.cancel(std::exchange(deadline_timer_, 0));
   if (flush_timer_ != 0) ports_.timers.cancel(std::exchange(flush_timer_, 0));
+  answer_flushed(true);
   perform(leader_.resign());
 }
 

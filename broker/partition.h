@@ -7,6 +7,7 @@
 #include <memory>
 #include <optional>
 #include <unordered_map>
+#include <vector>
 
 #include "base/executor.h"
 #include "base/task.h"
@@ -63,6 +64,8 @@ class Partition final : public std::enable_shared_from_this<Partition> {
   }
 
   void flush_if_due();
+  // Calls `done` on the shard when everything before `end` is durable (true), or when that will not be any more (false).
+  void flush_to(Offset end, std::move_only_function<void(bool)> done);
   // What lies before the active segment will not change any more: it is made durable, so that a restart need not check it.
   void flush_sealed();
   // A new leader epoch: whoever waits for the old one is sent away.
@@ -83,6 +86,7 @@ class Partition final : public std::enable_shared_from_this<Partition> {
   void log_advanced();
   void perform(replication::PartitionActions actions);
   void start_flush();
+  void answer_flushed(bool is_over);
   void arm_flush_timer();
   void disk_full(const Error& error);
   void disk_failed(const char* doing, const Error& error);
@@ -101,6 +105,11 @@ class Partition final : public std::enable_shared_from_this<Partition> {
   std::unordered_map<replication::WaiterId, Wake> fetches_;
   std::move_only_function<void(Offset)> high_watermark_advanced_;
   replication::WaiterId last_waiter_ = 0;
+  struct FlushWaiter {
+    Offset end;
+    std::move_only_function<void(bool)> done;
+  };
+  std::vector<FlushWaiter> flush_waiters_;
   bool flushing_ = false;
   bool full_ = false;     // the disk, at the last append
   bool offline_ = false;  // deleted, or its disk has failed

@@ -4,12 +4,13 @@
 
 namespace kurier::broker {
 
-void CheckpointWriter::begin_round(CheckpointKinds kinds) {
+void CheckpointWriter::begin_round(CheckpointKinds kinds, Written written) {
   wanted_.add(kinds);
+  if (written) waiting_.push_back(std::move(written));
   if (round_runs_ || !wanted_.any()) return;
   round_runs_ = true;
   const auto round = std::make_shared<Round>(std::vector<DirectoryOffsets>(directories_.all().size()), shards_.size(),
-                                             std::exchange(wanted_, {}));
+                                             std::exchange(wanted_, {}), std::exchange(waiting_, {}));
   Executor& home = *shards_.front().reactor;
   for (const ShardRuntime& shard : shards_) {
     shard.reactor->post([this, &shard, &home, round] {
@@ -30,9 +31,10 @@ void CheckpointWriter::begin_round(CheckpointKinds kinds) {
 
 void CheckpointWriter::gathered(const std::shared_ptr<Round>& round) {
   pool_.run([this, round, &home = *shards_.front().reactor] {
-    directories_.write_checkpoints(round->offsets, round->kinds);
-    home.post([this] {
+    const bool all_written = directories_.write_checkpoints(round->offsets, round->kinds);
+    home.post([this, round, all_written] {
       round_runs_ = false;
+      for (Written& written : round->written) written(all_written);
       begin_round({});
     });
   });

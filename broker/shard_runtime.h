@@ -1,6 +1,7 @@
 // ShardRuntime: what one shard is made of, and the checkpoints that all shards write together.
 #pragma once
 
+#include <functional>
 #include <memory>
 #include <vector>
 
@@ -31,8 +32,9 @@ class CheckpointWriter {
   CheckpointWriter(const std::vector<ShardRuntime>& shards, LogDirectories& directories, WorkPool& pool)
       : shards_(shards), directories_(directories), pool_(pool) {}
 
-  // While a round runs, what is asked for waits for the next.
-  void begin_round(CheckpointKinds kinds);
+  // While a round runs, what is asked for waits for the next. `written`, on the first shard: whether everything is on the disk.
+  using Written = std::move_only_function<void(bool)>;
+  void begin_round(CheckpointKinds kinds, Written written = {});
   // The same at once, when no shard runs any more.
   void write_now();
 
@@ -41,6 +43,7 @@ class CheckpointWriter {
     std::vector<DirectoryOffsets> offsets;
     std::size_t shards_left;
     CheckpointKinds kinds;
+    std::vector<Written> written;
   };
   void gathered(const std::shared_ptr<Round>& round);
 
@@ -49,6 +52,7 @@ class CheckpointWriter {
   WorkPool& pool_;
   bool round_runs_ = false;
   CheckpointKinds wanted_;
+  std::vector<Written> waiting_;
 };
 
 }  // namespace kurier::broker

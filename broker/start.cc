@@ -4,7 +4,9 @@
 
 #include <algorithm>
 #include <map>
+#include <set>
 
+#include "base/log.h"
 #include "config/property_table.h"
 #include "replication/controller/local_controller.h"
 #include "storage/state_directory.h"
@@ -55,14 +57,45 @@ Result<void> check_owners(const Owners& owners, const config::NodeConfig& config
   return {};
 }
 
+// A broken disk, not a mistake of the configuration.
+bool is_broken(const Error& error) {
+  return error.failure == Failure::kIo || error.failure == Failure::kPermission || error.failure == Failure::kNotFound;
+}
+
+// Directories that cannot be used, and why.
+class BrokenDirectories {
+ public:
+  explicit BrokenDirectories(const config::NodeConfig& config) : config_(config) {}
+  // The error, if the node cannot do without this one.
+  Result<void> add(const std::string& path, const Error& error) {
+    const bool is_last = paths_.size() + 1 == config_.log_dirs.size();
+    if (!is_broken(error) || path == config_.metadata_log_dir || is_last) return std::unexpected(error);
+    LOG_ERROR("{}; the node starts without it, its partitions are offline until a start that can use it",
+              error.context);
+    paths_.insert(path);
+    return {};
+  }
+  [[nodiscard]] bool contains(const std::string& path) const { return paths_.contains(path); }
+  [[nodiscard]] std::vector<std::string> paths() const { return {paths_.begin(), paths_.end()}; }
+
+ private:
+  const config::NodeConfig& config_;
+  std::set<std::string> paths_;
+};
+
 }  // namespace
 
 Result<OpenedDirectories> open_directories(FileSystem& files, const config::NodeConfig& config) {
   const std::vector<std::string> paths = paths_of(config);
   Owners owners;
+  BrokenDirectories broken(config);
   for (const std::string& path : paths) {
-    TRY_ASSIGN(const auto owner, LogDirectory::check(files, path));
-    if (owner) owners.emplace(path, *owner);
+    const auto owner = LogDirectory::check(files, path);
+    if (!owner) {
+      TRY(broken.add(path, owner.error()));
+    } else if (*owner) {
+      owners.emplace(path, **owner);
+    }
   }
   TRY(check_owners(owners, config));
   OpenedDirectories opened;
@@ -70,9 +103,13 @@ Result<OpenedDirectories> open_directories(FileSystem& files, const config::Node
   TRY(storage::StateDirectory::check(files, config.state_dir, opened.cluster_id, config.node_id));
 
   std::map<std::string, std::unique_ptr<LogDirectory>> directories;
-  for (const auto& [path, owner] : owners) {
-    TRY_ASSIGN(directories[path], LogDirectory::open(files, path));
-  }
+  const auto open = [&](const std::string& path) -> Result<void> {
+    auto directory = LogDirectory::open(files, path);
+    if (!directory) return broken.add(path, directory.error());
+    directories[path] = std::move(*directory);
+    return {};
+  };
+  for (const auto& [path, owner] : owners) TRY(open(path));
   // Before a directory is added to the formatted ones; the controller's own start would look too late.
   if (!owners.empty() && owners.size() < paths.size()) {
     replication::LocalControllerOptions options;
@@ -82,11 +119,13 @@ Result<OpenedDirectories> open_directories(FileSystem& files, const config::Node
     TRY(replication::LocalController::check(files, options));
   }
   for (const std::string& path : paths) {
-    if (directories.contains(path)) continue;
-    TRY_ASSIGN(directories[path], LogDirectory::open(files, path));
+    if (!directories.contains(path) && !broken.contains(path)) TRY(open(path));
   }
-  for (const std::string& path : config.log_dirs) opened.logs.push_back(std::move(directories[path]));
+  for (const std::string& path : config.log_dirs) {
+    if (!broken.contains(path)) opened.logs.push_back(std::move(directories[path]));
+  }
   opened.metadata = std::move(directories[config.metadata_log_dir]);  // none: it is among log.dirs
+  opened.failed = broken.paths();
   return opened;
 }
 

@@ -17,11 +17,12 @@ namespace kurier::broker {
 struct OpenedDirectories {
   std::vector<std::unique_ptr<storage::LogDirectory>> logs;  // in the order of log.dirs
   std::unique_ptr<storage::LogDirectory> metadata;           // where metadata.log.dir is none of them
+  std::vector<std::string> failed;  // those of log.dirs that cannot be used; the others go on
   std::string cluster_id;                                    // empty: nothing is formatted yet
 };
 
-// Checks, creates and locks log.dirs and metadata.log.dir, and checks kurier.state.dir. The error names the directory and
-// what to do.
+// Checks, creates and locks log.dirs and metadata.log.dir, and checks kurier.state.dir. A directory whose disk is broken is left
+// out, as long as it is not the one with the metadata log and another one is left. The error names the directory and what to do.
 Result<OpenedDirectories> open_directories(FileSystem& files, const config::NodeConfig& config);
 
 // Whether this node can serve a cluster with such metadata without weakening what it promises.

@@ -21,7 +21,8 @@ Log::Log(FileSystem& files, LogOptions options)
       config_(options.config),
       log_start_offset_(options.log_start_offset),
       recovery_point_(options.recovery_point),
-      cleaned_to_(options.cleaned_to) {}
+      cleaned_to_(options.cleaned_to),
+      cleaned_before_recovery_point_(options.cleaned_before_recovery_point) {}
 
 std::size_t Log::segment_of(Offset offset) const {
   const auto after = std::ranges::upper_bound(segments_, offset, {}, [](const auto& s) { return s->base_offset(); });
@@ -146,9 +147,12 @@ Result<bool> Log::roll_if_old(Timestamp now) {
 
 Result<void> Log::roll(Timestamp now) {
   if (active().base_offset() == log_end_offset_) return {};  // empty: it can go on
+  // After a truncation into a gap its records end earlier than the log: no gap between segments that compaction has not made.
+  TRY_ASSIGN(const Offset end, active().next_offset());
+  if (active().base_offset() == end) return {};
   TRY(active().seal());
-  TRY(take_snapshot());
-  return add_segment(log_end_offset_, now);
+  TRY(take_snapshot(end));
+  return add_segment(end, now);
 }
 
 Result<void> Log::add_segment(Offset base_offset, Timestamp now) {
@@ -159,11 +163,11 @@ Result<void> Log::add_segment(Offset base_offset, Timestamp now) {
   return {};
 }
 
-// The state of the producers at log_end_offset.
-Result<void> Log::take_snapshot() {
-  if (!snapshots_.empty() && snapshots_.back() == log_end_offset_) return {};
-  TRY(write_file_atomically(files_, segment_path(directory_, log_end_offset_, kSnapshotSuffix), producers_.to_snapshot()));
-  snapshots_.push_back(log_end_offset_);
+// The state of the producers now, behind the last record.
+Result<void> Log::take_snapshot(Offset end) {
+  if (!snapshots_.empty() && snapshots_.back() == end) return {};
+  TRY(write_file_atomically(files_, segment_path(directory_, end, kSnapshotSuffix), producers_.to_snapshot()));
+  snapshots_.push_back(end);
   return {};
 }
 
@@ -227,8 +231,9 @@ void Log::complete_flush(const FlushJob& job) { recovery_point_ = std::max(recov
 
 Result<void> Log::close_clean() {
   TRY(end_swap());
+  TRY_ASSIGN(const Offset end, active().next_offset());
   TRY(active().seal());
-  TRY(take_snapshot());
+  TRY(take_snapshot(end));
   names_changed_ = true;
   TRY_ASSIGN(const FlushJob job, begin_flush());
   TRY(job.run());

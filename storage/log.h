@@ -28,6 +28,9 @@ struct LogOptions {
   Offset recovery_point{0};    // from recovery-point-offset-checkpoint: everything before it is known to be on the disk
   bool had_clean_shutdown = false;
   std::optional<Offset> cleaned_to;  // from cleaner-offset-checkpoint
+  // Every segment that compaction has made lies before the recovery point. A gap behind it is then where a power cut has taken
+  // the end of a segment; otherwise a log that was ever compacted may have gaps anywhere, and they are left alone.
+  bool cleaned_before_recovery_point = false;
 };
 
 struct AppendResult {
@@ -93,6 +96,7 @@ class Log {
   [[nodiscard]] std::optional<LeaderEpoch> latest_epoch() const { return epochs_.latest(); }
   [[nodiscard]] std::optional<LeaderEpoch> epoch_at(Offset offset) const { return epochs_.epoch_at(offset); }
 
+  // The log ends at `offset`: inside a gap of compaction too, until it is opened again. Inside a batch: where that began.
   Result<void> truncate_to(Offset offset);
   Result<void> truncate_fully_and_start_at(Offset offset);
   Result<void> set_log_start_offset(Offset offset);
@@ -148,7 +152,7 @@ class Log {
   Result<void> load_producers(bool had_clean_shutdown);
   Result<void> replay_into_producers(const protocol::RecordBatchView& batch, Segment* aborted_go_to);
   Result<void> add_segment(Offset base_offset, Timestamp now);
-  Result<void> take_snapshot();
+  Result<void> take_snapshot(Offset end);
   Result<void> write_epochs();
   Result<void> roll_if_needed(std::size_t bytes, Timestamp max_timestamp, Offset last_offset, Timestamp now);
   Result<void> write(ByteView batches, Timestamp now);
@@ -185,6 +189,7 @@ class Log {
   std::uint64_t shape_ = 0;  // counts what makes the log shorter
   std::optional<Offset> cleaned_to_;
   std::optional<Offset> cleaner_bound_;
+  const bool cleaned_before_recovery_point_;
 };
 
 // "topic-partition" of a directory's name; none if it is no such name.

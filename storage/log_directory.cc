@@ -36,9 +36,8 @@ Result<std::optional<MetaProperties>> LogDirectory::check(FileSystem& files, con
   const auto entries = files.list(path);
   if (!entries) {
     const bool is_file = entries.error().failure == Failure::kNotFound;
-    return fail(is_file ? Failure::kInvalid : entries.error().failure,
-                is_file ? fmt::format("log directory {}: this is no directory", path)
-                        : fmt::format("log directory {}: {}", path, entries.error().context));
+    return fail(entries.error().failure, is_file ? fmt::format("log directory {}: this is no directory", path)
+                                                 : fmt::format("log directory {}: {}", path, entries.error().context));
   }
   TRY_ASSIGN(auto properties, read_meta_properties(files, path + "/meta.properties"));
   if (properties) return properties;

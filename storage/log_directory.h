@@ -20,8 +20,8 @@ class LogDirectory {
   // kUnsupported or kMalformed: its meta.properties.
   static Result<std::unique_ptr<LogDirectory>> open(FileSystem& files, const std::string& path);
 
-  // Whether `open` would refuse what is there, and whose it is; none: not formatted. Writes nothing. kInvalid: it is no
-  // directory, or has no meta.properties but data.
+  // Whether `open` would refuse what is there, and whose it is; none: not formatted. Writes nothing. kNotFound: it
+  // is no directory; kInvalid: it has no meta.properties but data.
   static Result<std::optional<MetaProperties>> check(FileSystem& files, const std::string& path);
 
   // Of a directory without meta.properties: writes them.

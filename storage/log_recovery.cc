@@ -145,6 +145,8 @@ Result<void> Log::load(bool had_clean_shutdown, Timestamp now) {
 Result<void> Log::recover_segments(bool had_clean_shutdown) {
   const std::size_t first_unflushed = segment_of(recovery_point_);
   bool epochs_changed = false;
+  // Only compaction leaves gaps between segments: now, or before it was turned off.
+  const bool may_have_gaps = !cleaned_before_recovery_point_ && (config_.compact || cleaned_to_.has_value());
   for (std::size_t i = 0; i < segments_.size(); ++i) {
     Segment& segment = *segments_[i];
     const bool unflushed = !had_clean_shutdown && i >= first_unflushed;
@@ -157,10 +159,10 @@ Result<void> Log::recover_segments(bool had_clean_shutdown) {
                  return true;
                }));
     TRY_ASSIGN(const Offset next, segment.next_offset());
-    // A power cut may have dropped the end of this segment and kept the next one. Only compaction leaves gaps.
+    // A power cut may have dropped the end of this segment and kept the next one.
     const bool is_last = i + 1 == segments_.size();
-    const bool continues = is_last || segments_[i + 1]->base_offset() == next ||
-                           (config_.compact && segments_[i + 1]->base_offset() > next);
+    const bool continues =
+        is_last || segments_[i + 1]->base_offset() == next || (may_have_gaps && segments_[i + 1]->base_offset() > next);
     if (!unflushed || (cut == 0 && continues)) continue;
     // What follows a cut has lost its connection: it goes, down to the last segment.
     for (std::size_t j = i + 1; j < segments_.size(); ++j) {

@@ -19,8 +19,11 @@ Result<void> Log::truncate_to(Offset offset) {
     segments_.pop_back();
     names_changed_ = true;
   }
+  TRY_ASSIGN(const auto straddling, active().find(offset));
   TRY(active().truncate_to(offset, config_));
-  TRY_ASSIGN(log_end_offset_, active().next_offset());
+  // What a leader asks for lies between two batches. In a gap the next batch may come from anywhere behind it.
+  const bool is_inside = straddling && straddling->base_offset < offset;
+  log_end_offset_ = is_inside ? straddling->base_offset : offset;
   log_start_offset_ = std::min(log_start_offset_, log_end_offset_);
   recovery_point_ = std::min(recovery_point_, log_end_offset_);
   if (epochs_.truncate_from_end(log_end_offset_)) TRY(write_epochs());

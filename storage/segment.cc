@@ -168,6 +168,8 @@ Result<std::uint64_t> Segment::recover(const LogConfig& config, const Visit& see
                TRY_ASSIGN(const bool go_on, seen(batch, position));
                return go_on;
              }));
+  // Whoever was killed may have taken space ahead: the end of the segment gives it back.
+  is_reserved_ = size_bytes_ > 0;
   const std::uint64_t cut = size_bytes_ - valid;
   if (cut > 0) {
     LOG_WARN("{}: cutting {} bytes after position {} that are no complete batch", file_->path(), cut, valid);

@@ -2,10 +2,14 @@
 
 #include <fmt/core.h>
 
+#include <charconv>
+
 #include "storage/meta_properties.h"
 
 namespace kurier::storage {
 namespace {
+
+constexpr const char* kLastRun = "/last-epoch";
 
 std::string file_of(const std::string& path) { return path + "/kurier.properties"; }
 
@@ -51,7 +55,7 @@ Result<std::unique_ptr<StateDirectory>> StateDirectory::open(FileSystem& files, 
                                                              const std::string& cluster_id, BrokerId node_id) {
   TRY(check(files, path, cluster_id, node_id));
   if (Result<void> made = files.make_directories(path); !made) return std::unexpected(made.error().within("kurier.state.dir " + path));
-  std::unique_ptr<StateDirectory> directory(new StateDirectory(path));
+  std::unique_ptr<StateDirectory> directory(new StateDirectory(files, path));
   auto lock = files.lock(path + "/.lock");
   if (!lock) {
     const char* hint = lock.error().failure == Failure::kInUse ? "; each node needs one of its own" : "";
@@ -65,6 +69,20 @@ Result<std::unique_ptr<StateDirectory>> StateDirectory::open(FileSystem& files, 
     }
   }
   return directory;
+}
+
+std::optional<LeaderEpoch> StateDirectory::last_epoch() const {
+  const auto content = read_file(files_, path_ + kLastRun);
+  if (!content) return std::nullopt;
+  const std::string_view text = as_text(*content);
+  std::int32_t epoch = 0;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), epoch);
+  if (error != std::errc{} || end == text.data() + text.size() || *end != '\n') return std::nullopt;
+  return LeaderEpoch(epoch);
+}
+
+Result<void> StateDirectory::last_epoch_is(LeaderEpoch epoch) {
+  return write_file_atomically(files_, path_ + kLastRun, as_bytes(fmt::format("{}\n", epoch.value())));
 }
 
 }  // namespace kurier::storage

@@ -6,6 +6,7 @@
 #pragma once
 
 #include <memory>
+#include <optional>
 #include <string>
 
 #include "base/file_system.h"
@@ -22,11 +23,18 @@ class StateDirectory {
   // Whether `open` would refuse the file that is there. Writes nothing. An empty cluster id fits every cluster.
   static Result<void> check(FileSystem& files, const std::string& path, const std::string& cluster_id, BrokerId node_id);
 
+  // The epoch in which this program last led the metadata log, if from then on everything that compaction made lies before the
+  // recovery points on the disk (LogOptions::cleaned_before_recovery_point). Whoever has led since, another program perhaps, has
+  // done so in a later one. None: not known. Any thread.
+  [[nodiscard]] std::optional<LeaderEpoch> last_epoch() const;
+  Result<void> last_epoch_is(LeaderEpoch epoch);
+
   [[nodiscard]] const std::string& path() const { return path_; }
 
  private:
-  explicit StateDirectory(std::string path) : path_(std::move(path)) {}
+  StateDirectory(FileSystem& files, std::string path) : files_(files), path_(std::move(path)) {}
 
+  FileSystem& files_;
   std::string path_;
   std::unique_ptr<FileLock> lock_;
 };

@@ -22,7 +22,8 @@ std::vector<BrokerId> offline_replicas(const replication::MetadataImage& image, 
   std::vector<BrokerId> offline;
   for (const BrokerId replica : partition.replicas) {
     const replication::BrokerImage* broker = image.broker(replica);
-    if (broker == nullptr || broker->fenced) offline.push_back(replica);
+    if (broker == nullptr || broker->fenced || !replication::has_online_replica(*broker, partition))
+      offline.push_back(replica);
   }
   return offline;
 }

@@ -55,6 +55,12 @@ struct BrokerStart {
   std::vector<DirectoryId> log_dirs;
 };
 
+struct DirectoryAssignment {
+  TopicId topic;
+  PartitionIndex partition;
+  DirectoryId directory;
+};
+
 inline constexpr std::int32_t kProducerIdBlock = 1000;
 inline constexpr std::int32_t kPartitionsPerRequestMax = 10'000;
 
@@ -89,10 +95,12 @@ class Controller {
   // A controlled shutdown of the broker, first and last step.
   [[nodiscard]] std::vector<MetadataRecord> begin_controlled_shutdown(const MetadataImage& image, BrokerId id) const;
   [[nodiscard]] std::vector<MetadataRecord> fence(const MetadataImage& image, BrokerId id) const;
-  // The broker put a replica into one of its log directories (KIP-858).
-  [[nodiscard]] std::vector<MetadataRecord> assign_directory(const MetadataImage& image, const TopicId& topic,
-                                                             PartitionIndex partition, BrokerId broker,
-                                                             const DirectoryId& directory) const;
+  // The broker put replicas into log directories of its own choice (KIP-858).
+  [[nodiscard]] std::vector<MetadataRecord> assign_directories(
+      const MetadataImage& image, BrokerId broker, const std::vector<DirectoryAssignment>& assignments) const;
+  // Log directories of the broker have failed (KIP-858): it leads nothing that lies in them until it registers anew with them.
+  [[nodiscard]] std::vector<MetadataRecord> directories_failed(const MetadataImage& image, BrokerId broker,
+                                                               const std::vector<DirectoryId>& failed) const;
 
  private:
   using Topic = protocol::CreateTopicsRequest::CreatableTopic;
@@ -108,8 +116,9 @@ class Controller {
                                                   std::size_t replication_factor);
   [[nodiscard]] static protocol::PartitionRecord new_partition(const MetadataImage& image, const TopicId& topic,
                                                                PartitionIndex index, const std::vector<BrokerId>& replicas);
-  // Those that `broker` leads lose their leader, or get another of the ISR.
-  static void step_down(const MetadataImage& image, BrokerId broker, std::vector<MetadataRecord>& records);
+  // Those that `broker` leads lose their leader, or get another of the ISR; with `failed`, only where the replica lies in those.
+  static void step_down(const MetadataImage& image, BrokerId broker, std::vector<MetadataRecord>& records,
+                        const std::vector<DirectoryId>* failed = nullptr);
 
   ControllerOptions options_;
   Random& random_;

@@ -121,7 +121,11 @@ Result<void> LocalController::append_now(const std::vector<MetadataRecord>& reco
   std::vector<Bytes> values;
   values.reserve(records.size());
   for (const MetadataRecord& record : records) values.push_back(encode_record(record, latest_.record_versions()));
-  TRY(log_->append(values, ports_.clock.wall()));
+  auto appended = log_->append(values, ports_.clock.wall());
+  if (!appended && appended.error().failure == Failure::kNoSpace && ports_.make_room && ports_.make_room()) {
+    appended = log_->append(values, ports_.clock.wall());
+  }
+  TRY(appended);
   latest_.last_offset = log_->log_end_offset() - 1;
   return {};
 }
@@ -248,10 +252,18 @@ void LocalController::unfence(Callback done) {
   });
 }
 
-void LocalController::assign_directory(TopicId topic, PartitionIndex partition, DirectoryId directory, Callback done) {
-  ports_.control.post([this, topic, partition, directory, done = std::move(done)]() mutable {
+void LocalController::assign_directories(std::vector<DirectoryAssignment> assignments) {
+  ports_.control.post([this, assignments = std::move(assignments)] {
     perform([&](const MetadataImage& image) {
-      return Operation{controller_.assign_directory(image, topic, partition, options_.broker.id, directory), std::move(done)};
+      return Operation{controller_.assign_directories(image, options_.broker.id, assignments), [] {}};
+    });
+  });
+}
+
+void LocalController::directories_failed(std::vector<DirectoryId> failed) {
+  ports_.control.post([this, failed = std::move(failed)] {
+    perform([&](const MetadataImage& image) {
+      return Operation{controller_.directories_failed(image, options_.broker.id, failed), [] {}};
     });
   });
 }

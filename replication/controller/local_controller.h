@@ -42,6 +42,8 @@ struct LocalControllerPorts {
   ImagePublisher publish;
   // On the control thread: the log has grown, or more of it is committed. May be empty.
   std::function<void(bool high_watermark_advanced)> log_changed;
+  // The disk is too full for the metadata log. True: there is more room now. May be empty.
+  std::function<bool()> make_room;
   // The metadata log cannot be written any more. The node has to stop; nothing that waits is answered.
   std::function<void(const Error&)> failed;
 };
@@ -65,7 +67,9 @@ class LocalController {
   void allocate_producer_ids(protocol::AllocateProducerIdsRequest request,
                              Answer<protocol::AllocateProducerIdsResponse> answer);
   void unfence(Callback done);
-  void assign_directory(TopicId topic, PartitionIndex partition, DirectoryId directory, Callback done);
+  // Of this node's broker.
+  void assign_directories(std::vector<DirectoryAssignment> assignments);
+  void directories_failed(std::vector<DirectoryId> failed);
   // Controlled shutdown of the broker: its partitions have no leader and it is fenced when `done` is called.
   void shut_down_broker(Callback done);
 

@@ -20,6 +20,19 @@ bool operator==(const MetadataImage& left, const MetadataImage& right) {
          left.next_producer_id_ == right.next_producer_id_ && left.zk_migration_state_ == right.zk_migration_state_;
 }
 
+bool has_online_replica(const BrokerImage& broker, const PartitionImage& partition) {
+  constexpr Uuid kLost{0, 1};
+  constexpr Uuid kMigrating{0, 2};
+  for (std::size_t i = 0; i < partition.replicas.size() && i < partition.directories.size(); ++i) {
+    if (partition.replicas[i] != broker.broker_id) continue;
+    const DirectoryId& directory = partition.directories[i];
+    if (directory == kLost) return false;
+    const bool is_told = !directory.is_zero() && directory != kMigrating && !broker.log_dirs.empty();
+    return !is_told || std::ranges::find(broker.log_dirs, directory) != broker.log_dirs.end();
+  }
+  return true;
+}
+
 TopicPointer MetadataImage::topic(const TopicId& id) const {
   const auto found = topics_->find(id);
   return found == topics_->end() ? nullptr : found->second;

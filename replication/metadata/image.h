@@ -62,6 +62,13 @@ struct TopicsById : std::map<TopicId, TopicPointer> {
   friend bool operator==(const TopicsById& left, const TopicsById& right);
 };
 
+// It may lead and be given replicas.
+[[nodiscard]] inline bool is_active(const BrokerImage& broker) {
+  return !broker.fenced && !broker.in_controlled_shutdown;
+}
+// KIP-858: whether the broker has the log directory in which its replica lies, as far as it is known.
+[[nodiscard]] bool has_online_replica(const BrokerImage& broker, const PartitionImage& partition);
+
 class MetadataImage {
  public:
   // Null if there is none. Pointers live as long as the image, `topic` as long as its holder likes.

@@ -25,6 +25,7 @@ sys.path.insert(0, str(ROOT / "tests/interop"))
 
 from agents import confluent_python  # noqa: E402
 from checker import faults, self_test  # noqa: E402
+from file_events import await_files  # noqa: E402
 from harness import Checks, Kurier  # noqa: E402
 
 FIXED_SEEDS = [1, 2, 3, 4]
@@ -41,7 +42,7 @@ class Worker:
         self.process = subprocess.Popen([python, pathlib.Path(__file__).parent / "worker.py", command, node.address, TOPIC, str(PARTITIONS),
                                          *arguments], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
         self.lines = queue.Queue()
-        self.count = self.errors = 0
+        self.count = self.errors = self.stuck = 0
         threading.Thread(target=self._read, daemon=True).start()
 
     def _read(self):
@@ -66,8 +67,16 @@ class Worker:
         while self.errors == 0:
             self._count(self._line(timeout_s))
 
+    def await_stuck(self, times, timeout_s=60):
+        """Until it has found so many times more that all it may send is sent, and that no answer comes."""
+        while not self.lines.empty():
+            self._count(self._line(0))
+        wanted = self.stuck + times
+        while self.stuck < wanted:
+            self._count(self._line(timeout_s))
+
     def _count(self, line):
-        self.count, self.errors = map(int, line.split()[1:])
+        self.count, self.errors, self.stuck = map(int, line.split()[1:])
 
     def result(self, line=None, timeout_s=120):
         """Says `line` (None: nothing) and waits for what the worker has found out."""
@@ -109,37 +118,45 @@ def read_everything(python, node, workers):
     return ends, reader.result(ends)
 
 
-def kill(node, _):
+def kill(node, *_):
     node.kill()
     node.start()
 
 
-def kill_twice(node, _):
-    """The second time while it recovers, or shortly after."""
-    node.kill()
-    node.start()
-    node.kill()
-    node.start()
+def kill_twice(node, *_):
+    """The second time as soon as it serves."""
+    kill(node)
+    kill(node)
 
 
-def stop(node, _):
+def kill_in_the_start(node, *_):
+    """The second time once it leads the metadata log, which is when it begins to look at the others."""
+    node.kill()
+    quorum = node.directory / "log/__cluster_metadata-0"
+    before = (quorum / "quorum-state").read_text()
+    node.launch()
+    await_files(quorum, lambda: (quorum / "quorum-state").read_text() != before)
+    kill(node)
+
+
+def stop(node, *_):
     assert node.stop() == 0, node.output[-5:]
     node.start()
 
 
-def freeze(node, seed):
+def freeze(node, seed, producers):
     node.process.send_signal(signal.SIGSTOP)
-    time.sleep(seed.uniform(0.05, 1.5))
+    seed.choice(producers).await_stuck(seed.randrange(1, 12))
     node.process.send_signal(signal.SIGCONT)
 
 
-def freeze_and_kill(node, seed):
+def freeze_and_kill(node, seed, producers):
     node.process.send_signal(signal.SIGSTOP)
-    time.sleep(seed.uniform(0.05, 0.5))
-    kill(node, seed)
+    seed.choice(producers).await_stuck(seed.randrange(1, 4))
+    kill(node)
 
 
-EVENTS = [kill, kill, kill, kill_twice, stop, freeze, freeze_and_kill]
+EVENTS = [kill, kill, kill, kill_twice, kill_in_the_start, stop, freeze, freeze_and_kill]
 
 
 def under_load(python, number):
@@ -160,8 +177,9 @@ def under_load(python, number):
             watcher = Worker(python, "consume", node)
             workers.append(watcher)
             for _ in range(seed.randrange(4, 9)):
-                seed.choice(list(producers.values())).progress(seed.choice([1, 100, 1000, 3000]))
-                seed.choice(EVENTS)(node, seed)
+                # The moment is an acknowledgement: the n-th from here on, n from 1 to 3000, often a small one.
+                seed.choice(list(producers.values())).progress(round(3000 ** seed.random()))
+                seed.choice(EVENTS)(node, seed, list(producers.values()))
             for producer in producers.values():
                 producer.progress(100)
             reports = {name: producer.result("stop") for name, producer in producers.items()}
@@ -215,7 +233,7 @@ def full_disk(python, number):
             _, served_while_full = read_everything(python, node, workers)
             judge(served_while_full, served_while_full, reports)
             ballast.unlink()
-            seed.choice([lambda *_: None, stop, kill])(node, seed)
+            seed.choice([lambda _: None, stop, kill])(node)
             more = Worker(python, "produce", node, "more", json.dumps(IDEMPOTENT))
             workers.append(more)
             more.progress(500)

@@ -5,8 +5,9 @@ usage: worker.py produce ADDRESS TOPIC PARTITIONS NAME SETTINGS   sends until a 
        worker.py consume ADDRESS TOPIC PARTITIONS                 reads until the line, a JSON list of end offsets, and up to there
        worker.py ends ADDRESS TOPIC PARTITIONS
 
-Says "progress RECORDS ERRORS" after every hundred records and with the first error; the last line is JSON. Record n of producer NAME has the value "NAME n xxx…", whose
-length follows from n; SETTINGS is JSON.
+Says "progress RECORDS ERRORS STUCK" after every ten records, with the first error, and when everything that may be outstanding is
+and nothing has come of it for a tenth of a second (STUCK counts that); the last line is JSON. Record n of producer NAME has the
+value "NAME n xxx…", whose length follows from n; SETTINGS is JSON.
 """
 import json
 import random
@@ -37,13 +38,20 @@ def stop_line():
 
 class Progress:
     def __init__(self):
-        self.count = self.errors = 0
+        self.count = self.errors = self.stuck = 0
 
     def step(self, error=False):
         self.count += 1
         self.errors += error
-        if self.count % 100 == 0 or (error and self.errors == 1):
-            print("progress", self.count, self.errors, flush=True)
+        if self.count % 10 == 0 or (error and self.errors == 1):
+            self.say()
+
+    def is_stuck(self):
+        self.stuck += 1
+        self.say()
+
+    def say(self):
+        print("progress", self.count, self.errors, self.stuck, flush=True)
 
 
 def produce(address, topic, partitions, name, settings):
@@ -75,8 +83,8 @@ def produce(address, topic, partitions, name, settings):
         if outstanding < OUTSTANDING_MAX:
             send(seed.randrange(partitions))
             producer.poll(0)
-        else:
-            producer.poll(0.1)
+        elif producer.poll(0.1) == 0:
+            progress.is_stuck()
     left = producer.flush(90)
     return {"sent": sent, "reports": reports, "unreported": left}
 

@@ -3,9 +3,9 @@
 directory that one has cleaned is served, and cleaned again, by the other."""
 import random
 import tempfile
-import threading
 
 from disk import ApacheKafka, kcat
+from file_events import await_files
 from harness import Checks, Kurier, jars, java
 from kafka_tools import TOOLS, dump
 
@@ -81,14 +81,7 @@ def last_sealed_offset(node):
 def wait_until_cleaned(node, timeout_s=60):
     """What was written is cleaned up to the active segment: kurier says so, Apache Kafka writes it into its checkpoint."""
     wanted = last_sealed_offset(node)
-    deadline = threading.Event()
-    timer = threading.Timer(timeout_s, deadline.set)
-    timer.start()
-    try:
-        while checkpoint(node) < wanted:
-            assert not deadline.wait(0.05), f"cleaned up to {checkpoint(node)} of {wanted}: {sorted(partition(node).iterdir())}"
-    finally:
-        timer.cancel()
+    await_files(node.directory / "log", lambda: checkpoint(node) >= wanted, timeout_s)
 
 
 def no_leftovers(node):

@@ -21,7 +21,7 @@ controller.quorum.bootstrap.servers=127.0.0.1:{node.controller_port}
 listeners=PLAINTEXT://127.0.0.1:{node.port},CONTROLLER://127.0.0.1:{node.controller_port}
 inter.broker.listener.name=PLAINTEXT
 controller.listener.names=CONTROLLER
-log.dirs={node.directory / 'log'}
+log.dirs={','.join(map(str, node.log_dirs))}
 """ + "".join(setting + "\n" for setting in settings))
         self.log = open(node.directory / "kafka.out", "wb")
         self.process = subprocess.Popen(["java", "-Xmx512m", "-cp", f"{classpath}/*", "kafka.Kafka", str(properties)],

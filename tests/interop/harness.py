@@ -52,38 +52,54 @@ class Kurier:
         self.directory = pathlib.Path(directory)
         self.binary = binary or os.environ.get("KURIER_BINARY", ROOT / "build/release/kurier")
         self.settings = list(settings)
+        self.log_dirs = [self.directory / "log"]
         self.port = free_port()
         self.controller_port = free_port()
         self.process = None
         self.output = []
+        self.said = threading.Condition()  # notified with every line of output, and when there will be no more
 
     @property
     def address(self):
         return f"127.0.0.1:{self.port}"
 
     def start(self, timeout_s=30):
-        command = [str(self.binary), "serve",
-                   "--set", f"listeners=PLAINTEXT://127.0.0.1:{self.port},CONTROLLER://127.0.0.1:{self.controller_port}",
-                   "--set", f"log.dirs={self.directory / 'log'}", "--set", f"kurier.state.dir={self.directory / 'state'}"]
-        for setting in self.settings:
-            command += ["--set", setting]
-        self.process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors="replace")
-        ready = threading.Event()
-        self.output = []
-
-        def read(stream, output):
-            for line in stream:
-                output.append(line.rstrip())
-                if " ready: " in line:
-                    ready.set()
-            ready.set()
-
-        self.reader = threading.Thread(target=read, args=(self.process.stdout, self.output), daemon=True)
-        self.reader.start()
-        if not ready.wait(timeout_s) or not any(" ready: " in line for line in self.output):
+        self.launch()
+        if not self.await_output(lambda: self.says(" ready: "), timeout_s):
             self.kill()
             raise AssertionError("kurier did not become ready:\n" + "\n".join(self.output))
         return self
+
+    def says(self, text):
+        return any(text in line for line in self.output)
+
+    def await_output(self, holds, timeout_s=30):
+        """Whether it holds; looked at after every line, until the process has closed its output or time is up."""
+        with self.said:
+            self.said.wait_for(lambda: holds() or self.has_ended, timeout_s)
+            return holds()
+
+    def launch(self):
+        """Does not wait for anything."""
+        command = [str(self.binary), "serve",
+                   "--set", f"listeners=PLAINTEXT://127.0.0.1:{self.port},CONTROLLER://127.0.0.1:{self.controller_port}",
+                   "--set", f"log.dirs={','.join(map(str, self.log_dirs))}", "--set", f"kurier.state.dir={self.directory / 'state'}"]
+        for setting in self.settings:
+            command += ["--set", setting]
+        self.process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors="replace")
+        self.output = []
+        self.has_ended = False
+        self.reader = threading.Thread(target=self._read, args=(self.process.stdout, self.output), daemon=True)
+        self.reader.start()
+
+    def _read(self, stream, output):
+        for line in stream:
+            with self.said:
+                output.append(line.rstrip())
+                self.said.notify_all()
+        with self.said:
+            self.has_ended = True
+            self.said.notify_all()
 
     def stop(self, timeout_s=30):
         """SIGTERM; the exit status."""

@@ -469,20 +469,7 @@ def send(connection, body):
 
 
 def wait_for_line(node, text, timeout_s=30):
-    """Awaits what the node says; its reader collects it."""
-    found = threading.Event()
-
-    def look():
-        while not any(text in line for line in list(node.output)):
-            if node.process.poll() is not None and not node.reader.is_alive():
-                return
-            node.reader.join(0.01)
-        found.set()
-
-    thread = threading.Thread(target=look, daemon=True)
-    thread.start()
-    thread.join(timeout_s)
-    assert found.is_set(), "\n".join(node.output)
+    assert node.await_output(lambda: node.says(text), timeout_s), "\n".join(node.output)
 
 
 def requests_in_flight():

@@ -28,7 +28,7 @@ namespace {
 constexpr const char* kDirectory = "/data/t-0";
 
 // Planted bugs, to show that the checker sees them.
-enum class Bug { kNone, kNoSyncAtAll, kNoSyncBetweenSteps, kForgetsAborted };
+enum class Bug { kNone, kNoSyncAtAll, kNoSyncBetweenSteps, kForgetsAborted, kTakesGapsForWhole };
 
 struct Outcome {
   std::string fault;  // empty: everything that had to be there was there
@@ -48,6 +48,8 @@ class Run {
     config_.segment_bytes = 700 + random_.below(1200);
     config_.index_interval_bytes = random_.below(400);
     config_.delete_retention_ms = random_.below(2) == 0 ? 50 : std::int64_t{1} << 40;
+    cleans_before_recovery_point_ = random_.below(2) == 0;
+    turns_off_ = random_.below(3) == 0;
   }
 
   Outcome run() {
@@ -59,6 +61,8 @@ class Run {
       outcome.fault = log ? check(**log) : "recovery failed: " + log.error().context;
       if (log) recovery_point_ = (*log)->recovery_point();
       machine_.crash_at(machine_.changes() + 40 + random_.below(500));
+      // What was compacted stays so when the topic is not compacted any more.
+      if (turns_off_ && cleaned_to_) config_.compact = false;
     }
     outcome.trace_hash = machine_.trace_hash();
     outcome.changes = machine_.changes();
@@ -74,7 +78,8 @@ class Run {
             .config = config_,
             .log_start_offset = start_,
             .recovery_point = recovery_point_,
-            .cleaned_to = cleaned_to_};
+            .cleaned_to = cleaned_to_,
+            .cleaned_before_recovery_point = cleans_before_recovery_point_ && bug_ != Bug::kTakesGapsForWhole};
   }
 
   void live() {
@@ -189,8 +194,10 @@ class Run {
   }
 
   void begin(Log& log) {
+    if (!config_.compact) return;
     // What a power cut takes away must not have been the reason why something else could go.
-    if (crash_ == Crash::kPowerCut) flush(log);
+    if (crash_ == Crash::kPowerCut || cleans_before_recovery_point_) flush(log);
+    if (cleans_before_recovery_point_) recovery_point_ = log.recovery_point();
     const Offset stable = log.first_unstable_offset().value_or(log.log_end_offset());
     const auto assessment = log.assess_cleaning(stable, now_);
     if (!assessment || assessment->cleanable_bytes == 0) return;
@@ -223,10 +230,10 @@ class Run {
     start_ = start_may_be_ = log.log_start_offset();
     if (cleaned_to_ && *cleaned_to_ > end) return "the cleaner's checkpoint lies behind the log's end";
     std::string fault = check_batches(log);
-    // Of what was not flushed a power cut may take any part.
+    // Of what was not flushed a power cut may take any part, where nobody can say which gaps are compaction's; else the end.
     std::set<Offset> there;
     for (const DecodedBatch& batch : content_) there.insert(batch.base);
-    const Offset safe = crash_ == Crash::kKill ? end : durable_;
+    const Offset safe = crash_ == Crash::kKill || cleans_before_recovery_point_ ? end : durable_;
     workload_.forget([&](const DecodedBatch& batch) { return batch.base >= safe && !there.contains(batch.base); });
     durable_ = std::min(durable_, end);
     if (fault.empty()) fault = check_records(log);
@@ -372,6 +379,8 @@ class Run {
   Offset recovery_point_{0};
   Offset cleanable_to_{0};
   std::optional<Offset> cleaned_to_;
+  bool cleans_before_recovery_point_ = false;
+  bool turns_off_ = false;
   std::uint64_t swaps_ = 0;
   Timestamp now_{1'000'000};
 };
@@ -439,4 +448,8 @@ TEST_CASE("the checker sees a swap without syncs between its steps") {
 
 TEST_CASE("the checker sees a cleaner that takes aborted data for committed") {
   REQUIRE(caught(Bug::kForgetsAborted, Crash::kKill) > 20);
+}
+
+TEST_CASE("the checker sees a lost end of a segment that is taken for a gap of compaction") {
+  REQUIRE(caught(Bug::kTakesGapsForWhole, Crash::kPowerCut) > 0);
 }

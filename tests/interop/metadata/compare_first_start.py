@@ -12,7 +12,10 @@ import shutil
 import subprocess
 import sys
 import tempfile
-import time
+
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent))
+
+from file_events import await_files  # noqa: E402
 
 CLUSTER = "MkU3OEVBNTcwNTJENDM2Qg"
 BOOTSTRAP = "00000000000000000000-0000000000.checkpoint"
@@ -106,12 +109,13 @@ def run_kafka(libs, directory, properties):
     path = directory / "kafka/__cluster_metadata-0" / LOG
     before = path.stat().st_size if path.exists() else 0
     unfenced = 1 if before == 0 else 2
-    for _ in range(60):  # started when the broker is unfenced, which the log itself says
-        time.sleep(0.5)
+
+    def has_started():  # when the broker is unfenced, which the log itself says
         if server.poll() is not None:
-            break
-        if path.exists() and path.stat().st_size > 0 and sum('"fenced":-1' in json.dumps(b) for b in dump(libs, path)) >= unfenced:
-            break
+            return True
+        return path.exists() and path.stat().st_size > 0 and sum('"fenced":-1' in json.dumps(b) for b in dump(libs, path)) >= unfenced
+
+    await_files(path.parent, has_started)
     del begin
     server.terminate()
     server.wait(60)

@@ -46,7 +46,9 @@ struct Node {
     options.incarnation_id = Uuid::generate(random);
     options.broker.id = BrokerId(1);
     options.broker.incarnation_id = Uuid::generate(random);
-    options.broker.log_dirs = {formatted.front().directory_id};
+    log_dir = formatted.front().directory_id;
+    options.broker.log_dirs = more_log_dirs;
+    options.broker.log_dirs.push_back(log_dir);
     TRY_ASSIGN(controller, LocalController::start({files, clock, random, queue, queue,
                                                    [this](ImagePointer image, const MetadataDelta::Changes&) {
                                                      published = std::move(image);
@@ -74,6 +76,8 @@ struct Node {
   SeededRandom random;
   Queue queue;
   ImagePointer published;
+  DirectoryId log_dir;  // the one with the metadata log
+  std::vector<DirectoryId> more_log_dirs;
   std::unique_ptr<LocalController> controller;
 };
 
@@ -239,6 +243,51 @@ TEST_CASE("a controlled shutdown leaves no leader, and the next start elects it 
   const auto& partition = node.published->topic(std::string("t"))->partitions.at(PartitionIndex(0));
   CHECK(partition.leader == BrokerId(1));
   CHECK_FALSE(partition.eligible_leader_replicas);
+}
+
+TEST_CASE("KIP-858: what lies in a failed log directory has no leader until the broker has that directory again") {
+  simulation::SimulatedFileSystem files(1);
+  const DirectoryId second{7, 7};
+  TopicId id;
+  {
+    Node node(files);
+    node.more_log_dirs = {second};
+    REQUIRE(node.start());
+    node.create({topic_of("t", 2)});
+    id = node.published->topic("t")->id;
+    const auto partition = [&](std::int32_t index) { return *node.published->partition(id, PartitionIndex(index)); };
+    REQUIRE(partition(0).directories == std::vector<DirectoryId>{kZeroUuid});  // the broker chooses and tells
+    node.controller->assign_directories({{id, PartitionIndex(0), node.log_dir}, {id, PartitionIndex(1), second}});
+    node.queue.drain();
+    CHECK(partition(0).directories == std::vector<DirectoryId>{node.log_dir});
+    CHECK(partition(1).directories == std::vector<DirectoryId>{second});
+    const LeaderEpoch before = partition(1).leader_epoch;
+    node.controller->directories_failed({second});
+    node.queue.drain();
+    CHECK(node.published->broker(BrokerId(1))->log_dirs == std::vector<DirectoryId>{node.log_dir});
+    CHECK(partition(0).leader == BrokerId(1));
+    CHECK(partition(1).leader == BrokerId(-1));
+    CHECK(partition(1).leader_epoch == before + 1);
+    CHECK(partition(1).isr.empty());
+    CHECK(partition(1).eligible_leader_replicas == std::vector<BrokerId>{BrokerId(1)});
+    const Offset last = node.published->last_offset;
+    node.controller->directories_failed({second});
+    node.queue.drain();
+    CHECK(node.published->last_offset == last);  // nothing new
+    // What is made from here on can only lie in the other one.
+    node.create({topic_of("u", 1)});
+    CHECK(node.published->partition(node.published->topic("u")->id, PartitionIndex(0))->directories ==
+          std::vector<DirectoryId>{node.log_dir});
+    REQUIRE(node.controller->close());
+  }
+  for (const bool is_back : {false, true}) {
+    Node node(files, 2);
+    if (is_back) node.more_log_dirs = {second};
+    REQUIRE(node.start());
+    CHECK(node.published->partition(id, PartitionIndex(0))->leader == BrokerId(1));
+    CHECK(node.published->partition(id, PartitionIndex(1))->leader == BrokerId(is_back ? 1 : -1));
+    REQUIRE(node.controller->close());
+  }
 }
 
 TEST_CASE("what comes from the future stops the start") {

@@ -56,7 +56,7 @@ CleanerKeyMap::CleanerKeyMap(std::uint64_t memory_bytes, std::uint64_t keys_max,
     : hash_key_(hash_key) {
   load_factor = std::clamp(load_factor, 0.01, 0.99);
   const double needed = std::ceil((static_cast<double>(keys_max) + 1) / load_factor) + 1;
-  const double allowed = static_cast<double>(memory_bytes / kEntryBytes);
+  const double allowed = std::floor(static_cast<double>(memory_bytes) / kEntryBytes);
   // Two at least: one key fits, so that every round makes progress, and a search finds a free slot.
   slots_.resize(static_cast<std::size_t>(std::max(2.0, std::min(needed, allowed))));
   const auto wanted = static_cast<std::uint64_t>(static_cast<double>(slots_.size()) * load_factor);

@@ -6,8 +6,6 @@
 
 namespace kurier::storage {
 
-using protocol::RecordBatchView;
-
 Result<void> Log::truncate_to(Offset offset) {
   if (offset >= log_end_offset_) return {};
   if (offset < segments_.front()->base_offset()) return truncate_fully_and_start_at(offset);

@@ -201,7 +201,7 @@ int generate(std::uint64_t seed, int count, const std::string& path, const std::
           return 1;
         }
         put(out, whole);
-        const auto versions = static_cast<std::uint64_t>(type.max_version - type.min_version + 1);
+        const auto versions = static_cast<std::uint64_t>(type.max_version - type.min_version) + 1;
         const auto other = static_cast<std::int16_t>(type.min_version + static_cast<int>(filler.random().below(versions)));
         put(out, evaluated(type, 'x', version, other, bytes));
         for (int j = 0; j < 2; ++j) put(out, evaluated(type, 'm', version, version, damaged(filler.random(), bytes)));

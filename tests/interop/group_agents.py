@@ -23,12 +23,20 @@ Client = collections.namedtuple("Client", "command assignors statics stays caref
 
 
 def built(function):
-    """Once in this process, whoever asks first."""
-    cached = functools.cache(function)
+    """Once in this process, whoever asks first; what is missing stays missing."""
+    @functools.cache
+    def once():
+        try:
+            return function(), None
+        except Missing as missing:
+            return None, missing
 
     def locked():
         with LOCK:
-            return cached()
+            command, missing = once()
+        if missing:
+            raise missing
+        return command
     return locked
 
 

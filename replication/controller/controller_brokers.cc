@@ -149,8 +149,9 @@ std::vector<MetadataRecord> Controller::unfence(const MetadataImage& image, Brok
     for (const auto& [index, partition] : topic->partitions) {
       if (partition.leader != BrokerId(-1)) continue;
       const bool in_isr = contains(partition.isr, id);
-      const bool eligible = contains(partition.eligible_leader_replicas, id) ||
-                            (partition.isr.empty() && !partition.eligible_leader_replicas && contains(partition.last_known_elr, id));
+      const bool eligible =
+          contains(partition.eligible_leader_replicas, id) ||
+          (partition.isr.empty() && !partition.eligible_leader_replicas && contains(partition.last_known_elr, id));
       if ((!in_isr && !eligible) || !has_online_replica(*broker, partition)) continue;
       PartitionChangeRecord change = change_of(partition);
       if (!in_isr) {

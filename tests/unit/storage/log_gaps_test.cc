@@ -24,7 +24,8 @@ struct Cleaned {
     options.config.delete_old = false;
     options.config.segment_bytes = 200;
     open();
-    for (const auto& [key, value] : {std::pair("k", "1"), {"a", "1"}, {"a", "2"}, {"m", "1"}, {"c", "1"}}) put(key, value);
+    for (const auto& [key, value] : {std::pair("k", "1"), {"a", "1"}, {"a", "2"}, {"m", "1"}, {"c", "1"}})
+      put(key, value);
     REQUIRE(log->segment_count() == 3);
     log->high_watermark_is(log->log_end_offset());
     REQUIRE(test::clean(*log, files, now, log->log_end_offset()));
@@ -49,7 +50,8 @@ struct Cleaned {
     std::string all;
     for (const auto& batch : test::content_of(*log)) {
       for (const auto& record : batch.records) {
-        all += (all.empty() ? "" : " ") + std::to_string(record.offset.value()) + ":" + *record.key + "=" + *record.value;
+        all +=
+            (all.empty() ? "" : " ") + std::to_string(record.offset.value()) + ":" + *record.key + "=" + *record.value;
       }
     }
     return all;

@@ -42,7 +42,8 @@ class Broker final : public net::RequestHandler {
   };
   // `shards` and `control` outlive it; `shard` is its own place among the `shard_count` shards.
   Broker(Ports ports, const config::NodeConfig& config, std::string cluster_id, std::int16_t kraft_version,
-         ClusterControl& control, GroupCoordinators& groups, const Shards& shards, ShardIndex shard, ShardIndex shard_count);
+         ClusterControl& control, GroupCoordinators& groups, const Shards& shards, ShardIndex shard,
+         ShardIndex shard_count);
 
   // net::RequestHandler
   Result<net::Concurrency> classify(const net::ConnectionContext& connection, ByteView frame) override;

@@ -35,6 +35,8 @@ net::Reply respond(const Call& call, const Message& message) {
 }
 
 // The body of a request cannot be read: the connection is closed, and the log says why.
-inline net::Reply refuse(const Call& /*whose connection says so*/, Error error) { return {.close = true, .malformed = std::move(error)}; }
+inline net::Reply refuse(const Call& /*whose connection says so*/, Error error) {
+  return {.close = true, .malformed = std::move(error)};
+}
 
 }  // namespace kurier::broker

@@ -7,7 +7,7 @@
 namespace kurier::broker {
 namespace {
 
-// A checkpoint only saves work or remembers what may be forgotten: a damaged one does not keep the node from starting.
+// These only save work or remember what may be forgotten, as in Apache Kafka: a damaged one does not keep the node from starting.
 Result<storage::OffsetCheckpoint> or_none(Result<storage::OffsetCheckpoint> checkpoint, const char* what_follows) {
   if (checkpoint || checkpoint.error().failure != Failure::kMalformed) return checkpoint;
   LOG_WARN("{}: the file is damaged and not used: {}", checkpoint.error().context, what_follows);
@@ -19,10 +19,12 @@ Result<storage::OffsetCheckpoint> or_none(Result<storage::OffsetCheckpoint> chec
 Result<void> LogDirectories::add(std::unique_ptr<storage::LogDirectory> opened) {
   LogDirectoryState& directory = directories_.emplace_back();
   directory.files = std::move(opened);
-  TRY_ASSIGN(directory.recovery_points, or_none(directory.files->recovery_points(), "after a crash all of every log is checked"));
+  TRY_ASSIGN(directory.recovery_points,
+             or_none(directory.files->recovery_points(), "after a crash all of every log is checked"));
   TRY_ASSIGN(directory.log_start_offsets,
              or_none(directory.files->log_start_offsets(), "logs begin with their first segments again"));
-  TRY_ASSIGN(directory.cleaner_offsets, or_none(directory.files->cleaner_offsets(), "logs are cleaned from their beginning"));
+  // Not without this one: it tells gaps of compaction from what a power cut has taken.
+  TRY_ASSIGN(directory.cleaner_offsets, directory.files->cleaner_offsets());
   directory.has_cleaner_offsets = !directory.cleaner_offsets.empty();
   return {};
 }

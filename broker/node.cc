@@ -291,8 +291,9 @@ Result<void> Node::start_shards() {
     shard.control = std::make_unique<ClusterControl>(reactor, control_->reactor(), *controller_, *metadata_fetches_, config_.node_id);
     shard.groups = std::make_unique<GroupCoordinators>(
         GroupCoordinators::Ports{clock_, reactor, reactor, reactor, random_, coordinator_reads_}, config_);
-    shard.broker = std::make_unique<Broker>(Broker::Ports{clock_, reactor, reactor, random_}, config_, cluster_id_,
-                                            controller_->kraft_version(), *shard.control, *shard.groups, shards_, i, count);
+    shard.broker =
+        std::make_unique<Broker>(Broker::Ports{clock_, reactor, reactor, random_}, config_, cluster_id_,
+                                 controller_->kraft_version(), *shard.control, *shard.groups, shards_, i, count);
     shard.broker->set_image(image);
     shard.logs = std::make_unique<LogManager>(
         LogManagerPorts{

@@ -136,8 +136,8 @@ Result<void> Log::load(bool had_clean_shutdown, Timestamp now) {
   }
   log_start_offset_ = std::max(log_start_offset_, segments_.front()->base_offset());
   if (recovery_point_ > log_end_offset_) {
-    LOG_WARN("{}: ends at offset {}, but was on the disk up to {}: records are missing that had been flushed", directory_,
-             log_end_offset_.value(), recovery_point_.value());
+    LOG_WARN("{}: ends at offset {}, but was on the disk up to {}: records are missing that had been flushed",
+             directory_, log_end_offset_.value(), recovery_point_.value());
   }
   recovery_point_ = had_clean_shutdown ? log_end_offset_ : std::min(recovery_point_, log_end_offset_);
   bool epochs_changed = epochs_.truncate_from_end(log_end_offset_);
@@ -152,7 +152,8 @@ Result<bool> Log::read_epochs() {
   auto entries = read_epoch_checkpoint(files_, path);
   if (entries) {
     epochs_ = LeaderEpochs(std::move(*entries));
-    const bool is_empty = std::ranges::all_of(segments_, [](const auto& segment) { return segment->size_bytes() == 0; });
+    const bool is_empty =
+        std::ranges::all_of(segments_, [](const auto& segment) { return segment->size_bytes() == 0; });
     if (is_empty || epochs_.latest()) return true;
     LOG_WARN("{}: missing, made anew from the batches", path);
     return false;

@@ -122,7 +122,8 @@ Task<net::Reply> api_versions(Broker& broker, Call call) {
   const auto request = parse_body<protocol::ApiVersionsRequest>(call.request);
   if (!request) co_return refuse(call, request.error());
   if (call.request.version >= 3) {
-    const bool is_named = is_software_name(request->client_software_name) && is_software_name(request->client_software_version);
+    const bool is_named =
+        is_software_name(request->client_software_name) && is_software_name(request->client_software_version);
     response.error_code = is_named ? check_addressee(broker, call, *request) : ErrorCode::kInvalidRequest;
     if (response.error_code != ErrorCode::kNone) co_return respond(call, response);
   }

@@ -301,7 +301,8 @@ ListeningSocket::~ListeningSocket() {
 }
 
 void Server::listen(ListeningSocket socket) {
-  impl_->listeners.push_back(std::make_unique<Impl::Listener>(impl_->reactor, socket.release(), socket.name(), socket.local()));
+  impl_->listeners.push_back(
+      std::make_unique<Impl::Listener>(impl_->reactor, socket.release(), socket.name(), socket.local()));
 }
 
 Result<Endpoint> Server::listen(const std::string& listener_name, const Endpoint& endpoint) {

@@ -39,7 +39,9 @@ class ListeningSocket {
   // Port 0 gets a free one. kInUse names the address.
   static Result<ListeningSocket> bind(const std::string& listener_name, const Endpoint& endpoint, int backlog);
   ListeningSocket(ListeningSocket&& other) noexcept
-      : name_(std::move(other.name_)), local_(std::move(other.local_)), descriptor_(std::exchange(other.descriptor_, -1)) {}
+      : name_(std::move(other.name_)),
+        local_(std::move(other.local_)),
+        descriptor_(std::exchange(other.descriptor_, -1)) {}
   ListeningSocket& operator=(ListeningSocket&&) = delete;
   ~ListeningSocket();
 

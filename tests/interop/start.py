@@ -286,7 +286,7 @@ def locked_by_kafka(classpath):
             node.kill()
 
 
-CHECKPOINTS = ("recovery-point-offset-checkpoint", "log-start-offset-checkpoint", "cleaner-offset-checkpoint", "replication-offset-checkpoint",
+CHECKPOINTS = ("recovery-point-offset-checkpoint", "log-start-offset-checkpoint", "replication-offset-checkpoint",
                "__cluster_metadata-0/leader-epoch-checkpoint", "kept-0/leader-epoch-checkpoint")
 
 

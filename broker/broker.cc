@@ -19,11 +19,13 @@ FetchSessionOptions session_options(const config::NodeConfig& config, ShardIndex
 
 }  // namespace
 
-Broker::Broker(Ports ports, const config::NodeConfig& config, std::string cluster_id, ClusterControl& control,
-               GroupCoordinators& groups, const Shards& shards, ShardIndex shard, ShardIndex shard_count)
+Broker::Broker(Ports ports, const config::NodeConfig& config, std::string cluster_id, std::int16_t kraft_version,
+               ClusterControl& control, GroupCoordinators& groups, const Shards& shards, ShardIndex shard,
+               ShardIndex shard_count)
     : ports_(ports),
       config_(config),
       cluster_id_(std::move(cluster_id)),
+      kraft_version_(kraft_version),
       control_(control),
       groups_(groups),
       shards_(shards),

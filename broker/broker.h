@@ -41,8 +41,9 @@ class Broker final : public net::RequestHandler {
     Random& random;
   };
   // `shards` and `control` outlive it; `shard` is its own place among the `shard_count` shards.
-  Broker(Ports ports, const config::NodeConfig& config, std::string cluster_id, ClusterControl& control,
-         GroupCoordinators& groups, const Shards& shards, ShardIndex shard, ShardIndex shard_count);
+  Broker(Ports ports, const config::NodeConfig& config, std::string cluster_id, std::int16_t kraft_version,
+         ClusterControl& control, GroupCoordinators& groups, const Shards& shards, ShardIndex shard,
+         ShardIndex shard_count);
 
   // net::RequestHandler
   Result<net::Concurrency> classify(const net::ConnectionContext& connection, ByteView frame) override;
@@ -52,6 +53,7 @@ class Broker final : public net::RequestHandler {
   [[nodiscard]] const Ports& ports() const { return ports_; }
   [[nodiscard]] const config::NodeConfig& config() const { return config_; }
   [[nodiscard]] const std::string& cluster_id() const { return cluster_id_; }
+  [[nodiscard]] std::int16_t kraft_version() const { return kraft_version_; }
   [[nodiscard]] ClusterControl& control() { return control_; }
   // Those of this shard.
   [[nodiscard]] GroupCoordinators& groups() { return groups_; }
@@ -86,6 +88,7 @@ class Broker final : public net::RequestHandler {
   Ports ports_;
   const config::NodeConfig& config_;
   const std::string cluster_id_;
+  const std::int16_t kraft_version_;  // nothing changes it while the node runs
   ClusterControl& control_;
   GroupCoordinators& groups_;
   const Shards& shards_;

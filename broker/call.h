@@ -34,11 +34,9 @@ net::Reply respond(const Call& call, const Message& message) {
   return respond(call, message, call.request.version);
 }
 
-// The body of a request cannot be read: the connection is closed.
-inline net::Reply refuse(const Call& call, const Error& error) {
-  LOG_WARN("closing the connection of {} on listener {}: {}", call.connection.peer.to_string(), call.connection.listener_name,
-           error.context);
-  return {.close = true};
+// The body of a request cannot be read: the connection is closed, and the log says why.
+inline net::Reply refuse(const Call& /*whose connection says so*/, Error error) {
+  return {.close = true, .malformed = std::move(error)};
 }
 
 }  // namespace kurier::broker

@@ -5,12 +5,25 @@
 #include "base/log.h"
 
 namespace kurier::broker {
+namespace {
+
+// These only save work or remember what may be forgotten, as in Apache Kafka: a damaged one does not keep the node from starting.
+Result<storage::OffsetCheckpoint> or_none(Result<storage::OffsetCheckpoint> checkpoint, const char* what_follows) {
+  if (checkpoint || checkpoint.error().failure != Failure::kMalformed) return checkpoint;
+  LOG_WARN("{}: the file is damaged and not used: {}", checkpoint.error().context, what_follows);
+  return storage::OffsetCheckpoint{};
+}
+
+}  // namespace
 
 Result<void> LogDirectories::add(std::unique_ptr<storage::LogDirectory> opened) {
   LogDirectoryState& directory = directories_.emplace_back();
   directory.files = std::move(opened);
-  TRY_ASSIGN(directory.recovery_points, directory.files->recovery_points());
-  TRY_ASSIGN(directory.log_start_offsets, directory.files->log_start_offsets());
+  TRY_ASSIGN(directory.recovery_points,
+             or_none(directory.files->recovery_points(), "after a crash all of every log is checked"));
+  TRY_ASSIGN(directory.log_start_offsets,
+             or_none(directory.files->log_start_offsets(), "logs begin with their first segments again"));
+  // Not without this one: it tells gaps of compaction from what a power cut has taken.
   TRY_ASSIGN(directory.cleaner_offsets, directory.files->cleaner_offsets());
   directory.has_cleaner_offsets = !directory.cleaner_offsets.empty();
   return {};

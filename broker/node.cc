@@ -76,7 +76,8 @@ class Node {
   Result<void> format();
   Result<void> start_controller();
   Result<void> start_shards();
-  Result<void> listen();
+  Result<void> bind_listeners();
+  void listen();
   void publish(const replication::ImagePointer& image, const replication::MetadataDelta::Changes& changes);
   void serve();
   void begin_stop(int signal_number);
@@ -93,7 +94,7 @@ class Node {
   void repeat(net::Reactor& reactor, std::chrono::milliseconds delay, std::chrono::milliseconds interval, std::function<void()> work);
   [[nodiscard]] std::vector<replication::VoterEndpoint> controller_endpoints() const;
 
-  const config::NodeConfig config_;
+  config::NodeConfig config_;  // constant once bind_listeners() has filled in ports
   const MonotonicTime started_;
   net::SystemClock clock_;
   net::SystemRandom random_;
@@ -116,6 +117,7 @@ class Node {
   std::unique_ptr<net::ReactorThread> control_;
   Shards shards_;
   std::vector<ShardRuntime> runtimes_;
+  std::vector<net::ListeningSocket> sockets_;  // until the first shard's server has them
   CheckpointWriter checkpoints_{runtimes_, directories_, flusher_};
   std::unique_ptr<LogCleanerRunner> cleaner_;
   std::unique_ptr<net::ThreadPool> cleaner_pool_;
@@ -139,6 +141,7 @@ Result<void> Node::run() {
   }
   net::watch_stop_signals(main_, [this](int signal_number) { begin_stop(signal_number); });
   TRY(open_directories());
+  TRY(bind_listeners());
   TRY(format());
   control_ = std::make_unique<net::ReactorThread>("control", clock_);
   TRY(start_controller());
@@ -162,6 +165,22 @@ std::vector<std::string> Node::log_directories() {
   std::vector<std::string> paths;
   for (const LogDirectoryState& directory : directories_.all()) paths.push_back(directory.path());
   return paths;
+}
+
+// Before anything is written: an address in use stops the start. Port 0 becomes the one that the system chose, which is then
+// advertised, registered and said.
+Result<void> Node::bind_listeners() {
+  for (config::Listener& listener : config_.listeners) {
+    TRY_ASSIGN(net::ListeningSocket socket, net::ListeningSocket::bind(listener.name, {listener.host, listener.port},
+                                                                       config_.network.socket_listen_backlog));
+    listener.port = socket.local().port;
+    for (auto* advertised : {&config_.advertised_listeners, &config_.advertised_controller_listeners}) {
+      const auto found = std::ranges::find(*advertised, listener.name, &config::Listener::name);
+      if (found != advertised->end() && found->port == 0) found->port = listener.port;
+    }
+    sockets_.push_back(std::move(socket));
+  }
+  return {};
 }
 
 std::vector<replication::VoterEndpoint> Node::controller_endpoints() const {
@@ -272,8 +291,9 @@ Result<void> Node::start_shards() {
     shard.control = std::make_unique<ClusterControl>(reactor, control_->reactor(), *controller_, *metadata_fetches_, config_.node_id);
     shard.groups = std::make_unique<GroupCoordinators>(
         GroupCoordinators::Ports{clock_, reactor, reactor, reactor, random_, coordinator_reads_}, config_);
-    shard.broker = std::make_unique<Broker>(Broker::Ports{clock_, reactor, reactor, random_}, config_, cluster_id_,
-                                            *shard.control, *shard.groups, shards_, i, count);
+    shard.broker =
+        std::make_unique<Broker>(Broker::Ports{clock_, reactor, reactor, random_}, config_, cluster_id_,
+                                 controller_->kraft_version(), *shard.control, *shard.groups, shards_, i, count);
     shard.broker->set_image(image);
     shard.logs = std::make_unique<LogManager>(
         LogManagerPorts{
@@ -286,8 +306,7 @@ Result<void> Node::start_shards() {
     managers.push_back(shard.logs.get());
     shards_.add({&reactor, &reactor, shard.broker.get()});
   }
-  // The addresses first: one in use stops the start before a log is touched.
-  TRY(listen());
+  listen();
   TRY(directories_.take_clean_shutdown_marks());
   const std::optional<LeaderEpoch> last = state_directory_->last_epoch();
   const bool was_here_last = last && epoch_ == *last + 1;
@@ -303,16 +322,13 @@ Result<void> Node::start_shards() {
   return {};
 }
 
-Result<void> Node::listen() {
+void Node::listen() {
   net::Server& acceptor = *runtimes_.front().server;
   std::vector<net::Server*> others;
   for (std::size_t i = 1; i < runtimes_.size(); ++i) others.push_back(runtimes_[i].server.get());
   acceptor.share_with(others);
-  for (const config::Listener& listener : config_.listeners) {
-    TRY_ASSIGN(const Endpoint bound, acceptor.listen(listener.name, {listener.host, listener.port}));
-    static_cast<void>(bound);
-  }
-  return {};
+  for (net::ListeningSocket& socket : sockets_) acceptor.listen(std::move(socket));
+  sockets_.clear();
 }
 
 // On the control thread. Whoever is answered after this finds the image at every shard: messages arrive in order.

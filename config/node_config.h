@@ -25,7 +25,7 @@ using Milliseconds = std::chrono::milliseconds;
 struct Listener {
   std::string name;      // upper case, as in `listeners`
   std::string host;      // empty: every address of this machine
-  std::uint16_t port = 0;  // 0: any free one (only for tests)
+  std::uint16_t port = 0;  // 0: any free one, which the start fills in
   std::string protocol;  // PLAINTEXT; SSL and SASL_* stop the start
   friend bool operator==(const Listener&, const Listener&) = default;
 };

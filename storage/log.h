@@ -148,6 +148,8 @@ class Log {
   Log(FileSystem& files, LogOptions options);
   Result<void> load(bool had_clean_shutdown, Timestamp now);
   Result<void> finish_interrupted_changes();
+  Result<bool> read_epochs();
+  Result<void> rebuild_epochs();
   Result<void> recover_segments(bool had_clean_shutdown);
   Result<void> load_producers(bool had_clean_shutdown);
   Result<void> replay_into_producers(const protocol::RecordBatchView& batch, Segment* aborted_go_to);

@@ -95,11 +95,14 @@ Result<void> LogDirectory::write(const std::string& name, const OffsetCheckpoint
   return write_offset_checkpoint(files_, path_ + "/" + name, offsets);
 }
 
+Result<bool> LogDirectory::has_clean_shutdown_mark(FileSystem& files, const std::string& path) {
+  return files.exists(path + kCleanShutdownMark);
+}
+
 Result<bool> LogDirectory::take_clean_shutdown_mark() {
-  const std::string path = path_ + kCleanShutdownMark;
-  TRY_ASSIGN(const bool was_clean, files_.exists(path));
+  TRY_ASSIGN(const bool was_clean, has_clean_shutdown_mark(files_, path_));
   if (!was_clean) return false;
-  TRY(files_.remove(path));
+  TRY(files_.remove(path_ + kCleanShutdownMark));
   TRY(files_.sync_directory(path_));
   return true;
 }

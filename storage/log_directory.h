@@ -49,7 +49,9 @@ class LogDirectory {
     return write("cleaner-offset-checkpoint", offsets);
   }
 
-  // Whether the last shutdown was clean; the mark is removed, so that a crash from now on is seen.
+  // Whether the last shutdown was clean.
+  static Result<bool> has_clean_shutdown_mark(FileSystem& files, const std::string& path);
+  // The same; the mark is removed, so that a crash from now on is seen.
   Result<bool> take_clean_shutdown_mark();
   // .kafka_cleanshutdown, with the epoch under which the broker was registered (KIP-966).
   Result<void> write_clean_shutdown_mark(BrokerEpoch broker_epoch);

@@ -120,12 +120,12 @@ Result<void> Log::load(bool had_clean_shutdown, Timestamp now) {
     const Timestamp created = files_of_segment.modified.value() >= 0 ? files_of_segment.modified : now;
     segments_.push_back(std::make_unique<Segment>(files_, directory_, base, files_of_segment, created));
   }
-  TRY_ASSIGN(auto epoch_entries, read_epoch_checkpoint(files_, directory_ + "/leader-epoch-checkpoint"));
-  epochs_ = LeaderEpochs(std::move(epoch_entries));
   if (segments_.empty()) {
     TRY(add_segment(log_start_offset_, now));
   }
+  TRY_ASSIGN(const bool has_epochs, read_epochs());
   TRY(recover_segments(had_clean_shutdown));
+  if (!has_epochs) TRY(rebuild_epochs());
   TRY_ASSIGN(log_end_offset_, active().next_offset());
   if (log_start_offset_ > log_end_offset_) {
     // Everything there has been was deleted before it was written down: begin at the recorded start.
@@ -135,11 +135,43 @@ Result<void> Log::load(bool had_clean_shutdown, Timestamp now) {
     TRY(truncate_fully_and_start_at(start));
   }
   log_start_offset_ = std::max(log_start_offset_, segments_.front()->base_offset());
+  if (recovery_point_ > log_end_offset_) {
+    LOG_WARN("{}: ends at offset {}, but was on the disk up to {}: records are missing that had been flushed",
+             directory_, log_end_offset_.value(), recovery_point_.value());
+  }
   recovery_point_ = had_clean_shutdown ? log_end_offset_ : std::min(recovery_point_, log_end_offset_);
   bool epochs_changed = epochs_.truncate_from_end(log_end_offset_);
   epochs_changed = epochs_.truncate_from_start(log_start_offset_) || epochs_changed;
   if (epochs_changed) TRY(write_epochs());
   return load_producers(had_clean_shutdown);
+}
+
+// False if they are lost or damaged although there are batches, of which every one names its epoch.
+Result<bool> Log::read_epochs() {
+  const std::string path = directory_ + "/leader-epoch-checkpoint";
+  auto entries = read_epoch_checkpoint(files_, path);
+  if (entries) {
+    epochs_ = LeaderEpochs(std::move(*entries));
+    const bool is_empty =
+        std::ranges::all_of(segments_, [](const auto& segment) { return segment->size_bytes() == 0; });
+    if (is_empty || epochs_.latest()) return true;
+    LOG_WARN("{}: missing, made anew from the batches", path);
+    return false;
+  }
+  if (entries.error().failure != Failure::kMalformed) return std::unexpected(entries.error());
+  LOG_WARN("{}: the file is damaged, it is made anew from the batches", entries.error().context);
+  return false;
+}
+
+Result<void> Log::rebuild_epochs() {
+  epochs_.clear();
+  for (const auto& segment : segments_) {
+    TRY(segment->scan(0, false, [&](const RecordBatchView& batch, std::uint64_t) -> Result<bool> {
+      epochs_.assign(batch.leader_epoch(), batch.base_offset());
+      return true;
+    }));
+  }
+  return write_epochs();
 }
 
 Result<void> Log::recover_segments(bool had_clean_shutdown) {

@@ -56,6 +56,7 @@ namespace api {
 namespace {
 
 using protocol::ApiVersionsResponse;
+using protocol::ErrorCode;
 
 void list_apis(ApiVersionsResponse& response, bool on_controller_listener) {
   for (const ApiEntry& api : served_apis()) {
@@ -68,7 +69,8 @@ void list_apis(ApiVersionsResponse& response, bool on_controller_listener) {
   }
 }
 
-void list_features(ApiVersionsResponse& response, const replication::MetadataImage& image, std::int16_t version) {
+void list_features(ApiVersionsResponse& response, const replication::MetadataImage& image, std::int16_t kraft_version,
+                   std::int16_t version) {
   for (const replication::FeatureRange& feature : replication::supported_features()) {
     // KIP-1022: a minimum of 0 is not shown to clients before version 4, which do not expect it.
     if (version < 4 && feature.min == 0) continue;
@@ -78,13 +80,30 @@ void list_features(ApiVersionsResponse& response, const replication::MetadataIma
     entry.max_version = feature.max;
   }
   response.finalized_features_epoch = image.last_offset.value();
-  for (const auto& [name, level] : image.features()) {
-    if (level == 0) continue;
+  const auto add = [&](std::string_view name, std::int16_t level) {
+    if (level == 0) return;
     auto& entry = response.finalized_features.emplace_back();
     entry.name = name;
     entry.max_version_level = level;
     entry.min_version_level = level;
-  }
+  };
+  for (const auto& [name, level] : image.features()) add(name, level);
+  add("kraft.version", kraft_version);  // a control record of the log, no record of the image
+}
+
+// Of clients, by Apache Kafka's pattern: letters, digits, '.' and '-', neither of these first or last.
+bool is_software_name(std::string_view text) {
+  const auto is_plain = [](char c) { return std::isalnum(static_cast<unsigned char>(c)) != 0; };
+  return !text.empty() && is_plain(text.front()) && is_plain(text.back()) &&
+         std::ranges::all_of(text, [&](char c) { return is_plain(c) || c == '.' || c == '-'; });
+}
+
+// A client may say whom it means to talk to: cluster and node, or neither. Only brokers look whether they are meant.
+ErrorCode check_addressee(const Broker& broker, const Call& call, const protocol::ApiVersionsRequest& request) {
+  if (request.cluster_id.has_value() != (request.node_id != BrokerId(-1))) return ErrorCode::kInvalidRequest;
+  if (!request.cluster_id || call.on_controller_listener) return ErrorCode::kNone;
+  const bool is_meant = request.cluster_id == broker.cluster_id() && request.node_id == broker.config().node_id;
+  return is_meant ? ErrorCode::kNone : ErrorCode::kRebootstrapRequired;
 }
 
 }  // namespace
@@ -94,7 +113,7 @@ Task<net::Reply> api_versions(Broker& broker, Call call) {
   const bool known = call.request.version >= 0 && call.request.version <= 5;
   if (!known) {
     // KIP-511: answered in version 0, with the range of ApiVersions itself, so that the client can ask again.
-    response.error_code = protocol::ErrorCode::kUnsupportedVersion;
+    response.error_code = ErrorCode::kUnsupportedVersion;
     auto& own = response.api_keys.emplace_back();
     own.api_key = static_cast<std::int16_t>(ApiKey::kApiVersions);
     own.max_version = 5;
@@ -102,17 +121,16 @@ Task<net::Reply> api_versions(Broker& broker, Call call) {
   }
   const auto request = parse_body<protocol::ApiVersionsRequest>(call.request);
   if (!request) co_return refuse(call, request.error());
-  const auto is_name = [](const std::string& text) {
-    return !text.empty() && std::ranges::all_of(text, [](char c) { return std::isalnum(static_cast<unsigned char>(c)) != 0 || c == '.' || c == '-'; });
-  };
-  if (call.request.version >= 3 && (!is_name(request->client_software_name) || !is_name(request->client_software_version))) {
-    response.error_code = protocol::ErrorCode::kInvalidRequest;
-    co_return respond(call, response);
+  if (call.request.version >= 3) {
+    const bool is_named =
+        is_software_name(request->client_software_name) && is_software_name(request->client_software_version);
+    response.error_code = is_named ? check_addressee(broker, call, *request) : ErrorCode::kInvalidRequest;
+    if (response.error_code != ErrorCode::kNone) co_return respond(call, response);
   }
   call.connection.client_software_name = request->client_software_name;
   call.connection.client_software_version = request->client_software_version;
   list_apis(response, call.on_controller_listener);
-  if (call.request.version >= 3) list_features(response, *broker.image(), call.request.version);
+  if (call.request.version >= 3) list_features(response, *broker.image(), broker.kraft_version(), call.request.version);
   co_return respond(call, response);
 }
 

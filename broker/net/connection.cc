@@ -201,6 +201,7 @@ Task<void> Connection::handle(Self self, SlotAt slot, FrameBuffer frame) {
 }
 
 void Connection::complete(SlotAt slot, Reply reply) {
+  if (reply.malformed) log_malformed(*reply.malformed);
   slot->reply = std::move(reply);
   unanswered_bytes_ -= slot->frame_bytes;
   account();

@@ -264,7 +264,7 @@ void Server::share_with(const std::vector<Server*>& others) {
   }
 }
 
-Result<Endpoint> Server::listen(const std::string& listener_name, const Endpoint& endpoint) {
+Result<ListeningSocket> ListeningSocket::bind(const std::string& listener_name, const Endpoint& endpoint, int backlog) {
   addrinfo hints{};
   hints.ai_socktype = SOCK_STREAM;
   hints.ai_flags = AI_PASSIVE;
@@ -276,14 +276,16 @@ Result<Endpoint> Server::listen(const std::string& listener_name, const Endpoint
                                                ::gai_strerror(status)));
   }
   const std::unique_ptr<addrinfo, decltype(&::freeaddrinfo)> addresses(found, &::freeaddrinfo);
-  // Without a host: the IPv6 wildcard takes both families; IPv4 alone where the machine has no IPv6.
   const addrinfo* chosen = addresses.get();
-  for (const addrinfo* at = chosen; endpoint.host.empty() && at != nullptr; at = at->ai_next) {
-    if (at->ai_family == AF_INET6) chosen = at;
+  // Without a host: the IPv6 wildcard takes both families; IPv4 alone where the machine has no IPv6. A host that has addresses
+  // of both: the first of IPv4, as Java takes it.
+  const int preferred = endpoint.host.empty() ? AF_INET6 : AF_INET;
+  for (const addrinfo* at = chosen; at != nullptr && chosen->ai_family != preferred; at = at->ai_next) {
+    if (at->ai_family == preferred) chosen = at;
   }
-  Result<Socket> socket = bind_to(*chosen, endpoint.to_string(), impl_->options.backlog);
+  Result<Socket> socket = bind_to(*chosen, endpoint.to_string(), backlog);
   if (!socket && endpoint.host.empty() && chosen != addresses.get() && socket.error().failure != Failure::kInUse) {
-    socket = bind_to(*addresses, endpoint.to_string(), impl_->options.backlog);
+    socket = bind_to(*addresses, endpoint.to_string(), backlog);
   }
   if (!socket) return std::unexpected(socket.error().within("listener " + listener_name));
   sockaddr_storage bound{};
@@ -291,9 +293,22 @@ Result<Endpoint> Server::listen(const std::string& listener_name, const Endpoint
   if (::getsockname(socket->descriptor, reinterpret_cast<sockaddr*>(&bound), &length) != 0) {
     return std::unexpected(error_from_errno(errno, "getsockname"));
   }
-  Endpoint local{endpoint.host, port_of(bound)};
+  return ListeningSocket(listener_name, {endpoint.host, port_of(bound)}, socket->release());
+}
+
+ListeningSocket::~ListeningSocket() {
+  if (descriptor_ >= 0) ::close(descriptor_);
+}
+
+void Server::listen(ListeningSocket socket) {
   impl_->listeners.push_back(
-      std::make_unique<Impl::Listener>(impl_->reactor, socket->release(), listener_name, local));
+      std::make_unique<Impl::Listener>(impl_->reactor, socket.release(), socket.name(), socket.local()));
+}
+
+Result<Endpoint> Server::listen(const std::string& listener_name, const Endpoint& endpoint) {
+  TRY_ASSIGN(ListeningSocket socket, ListeningSocket::bind(listener_name, endpoint, impl_->options.backlog));
+  Endpoint local = socket.local();
+  listen(std::move(socket));
   return local;
 }
 

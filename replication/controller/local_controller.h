@@ -83,6 +83,7 @@ class LocalController {
   // Control thread, or the starting thread before anything runs. What is committed.
   [[nodiscard]] ImagePointer image() const { return committed_; }
   [[nodiscard]] BrokerEpoch broker_epoch() const { return broker_epoch_; }
+  [[nodiscard]] std::int16_t kraft_version() const { return log_->kraft_version(); }
   // For DescribeQuorum.
   struct Quorum {
     BrokerId leader;

@@ -6,6 +6,7 @@
 
 #include "base/check.h"
 #include "base/log.h"
+#include "storage/log_directory.h"
 
 namespace kurier::replication {
 namespace {
@@ -56,6 +57,7 @@ Result<void> MetadataLog::load(MetadataLoader& loader) {
   if (quorum) quorum_ = *quorum;
   TRY(load_snapshot(loader));
   TRY(scan_segments(loader));
+  TRY(check_whole());
   TRY(check_voters());
   return loader.loaded();
 }
@@ -124,10 +126,28 @@ Result<void> MetadataLog::scan_segments(MetadataLoader& loader) {
     };
     auto walked = walk_batches(bytes, visit);
     if (!walked) return std::unexpected(walked.error().within(path));
-    if (*walked != bytes.size()) {
-      LOG_WARN("{}: the last {} bytes are no whole batch; recovery cuts them", path, bytes.size() - *walked);
-    }
+    if (*walked == bytes.size()) continue;
+    damage_ =
+        fmt::format("{}: the {} bytes from position {} on are no whole batch", path, bytes.size() - *walked, *walked);
   }
+  return {};
+}
+
+// After a crash what the last write left is cut off. After a clean stop everything was whole and on the disk: going on without it
+// would forget topics that are there.
+Result<void> MetadataLog::check_whole() const {
+  TRY_ASSIGN(const bool was_clean, storage::LogDirectory::has_clean_shutdown_mark(files_, options_.log_directory));
+  const bool is_lost = was_clean && loaded_end_ == Offset(0);
+  if (was_clean && (is_lost || !damage_.empty())) {
+    return fail(
+        Failure::kCorrupt,
+        fmt::format(
+            "{}, though the node was stopped cleanly: restore the directory {} from a copy, or remove "
+            "{}/.kafka_cleanshutdown to start with the metadata up to offset {} and without later topics and changes",
+            damage_.empty() ? directory_ + ": the metadata log has no record" : damage_, directory_,
+            options_.log_directory, loaded_end_.value()));
+  }
+  if (!damage_.empty()) LOG_WARN("{}; recovery cuts them", damage_);
   return {};
 }
 

@@ -93,11 +93,13 @@ class MetadataLog {
   Result<void> load_snapshot(MetadataLoader& loader);
   [[nodiscard]] Result<void> check_voters() const;
   Result<void> scan_segments(MetadataLoader& loader);
+  Result<void> check_whole() const;
   Result<void> note_control(const RaftRecord& record);
 
   FileSystem& files_;
   MetadataLogOptions options_;
   std::string directory_;
+  std::string damage_;  // of the segments, in words; empty: none
   std::unique_ptr<storage::Log> log_;
   QuorumState quorum_;
   Offset high_watermark_{0};

@@ -23,7 +23,7 @@ Result<std::int32_t> number_of(std::string_view json, std::string_view name) {
   const std::string_view text = value_of(json, name);
   std::int32_t number = 0;
   const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), number);
-  if (error != std::errc{}) return fail(Failure::kMalformed, fmt::format("no number \"{}\" in {}", name, json));
+  if (error != std::errc{}) return fail(Failure::kMalformed, fmt::format("no number \"{}\"", name));
   return number;
 }
 
@@ -50,7 +50,7 @@ Result<QuorumState> parse_quorum_state(std::string_view json) {
   if (version >= 1) {
     std::string_view text = value_of(json, "votedDirectoryId");
     if (text.empty() || text.front() != '"' || text.find('"', 1) == std::string_view::npos) {
-      return fail(Failure::kMalformed, fmt::format("no \"votedDirectoryId\" in {}", json));
+      return fail(Failure::kMalformed, "no \"votedDirectoryId\"");
     }
     TRY_ASSIGN(state.voted_directory_id, Uuid::parse(text.substr(1, text.find('"', 1) - 1)));
   }

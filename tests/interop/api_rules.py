@@ -387,6 +387,37 @@ def init_producer_id(rules):
     rules.done()
 
 
+def api_versions(rules):
+    """ApiVersions: our range of each API, features, what a client may call itself, whom it may say it means"""
+    ours = {api["api_key"] for api in ask(rules.both.nodes[0].port, "ApiVersions", 0)["api_keys"]}
+    cluster = ask(rules.both.nodes[0].port, "DescribeCluster", 1)["cluster_id"]
+
+    def comparable(answer):
+        keys = sorted((api for api in answer["api_keys"] if api["api_key"] in ours), key=lambda api: api["api_key"])
+        features = {name: sorted(answer[name], key=lambda feature: feature["name"])
+                    for name in ("supported_features", "finalized_features") if name in answer}
+        return {**answer, "api_keys": keys, **features}
+
+    def names_only(answer):  # a controller's listener has fewer APIs
+        return {**comparable(answer), "api_keys": bool(answer["api_keys"])}
+
+    def same(version, on_controller=False, **values):
+        rules.same("ApiVersions", version, mask=("finalized_features_epoch",), on_controller=on_controller,
+                   change=names_only if on_controller else comparable, **values)
+
+    named = {"client_software_name": "x", "client_software_version": "1"}
+    for on_controller in (False, True):
+        for version in range(6):
+            same(version, on_controller, **(named if version >= 3 else {}))
+        for cluster_id in (None, "", cluster, "another"):
+            for node_id in (-1, 0, 1, 7, -5):
+                same(5, on_controller, cluster_id=cluster_id, node_id=node_id, **named)
+    for name in ("a", "a-", "a.", "-a", ".", "a--b", "a.b", "\u00e4", "a_b", "a b", "a\n", ""):
+        same(3, client_software_name=name, client_software_version="1")
+        same(3, client_software_name="n", client_software_version=name)
+    rules.done()
+
+
 def controller_tools(rules):
     """Tools with --bootstrap-controller say of both nodes the same, but for numbers."""
     classpath = jars("tools")
@@ -413,7 +444,7 @@ def main():
         rules = Rules(both)
         for check in (list_offsets, offset_for_leader_epoch, metadata, describe_topic_partitions, create_topics_validated, create_partitions,
                       describe_configs, describe_broker_configs, describe_cluster, describe_quorum, init_producer_id, create_topics,
-                      delete_topics, metadata_creates, controller_tools):
+                      delete_topics, metadata_creates, api_versions, controller_tools):
             checks.check(check.__doc__ or check.__name__.replace("_", " "), check, rules)
     checks.finish()
 

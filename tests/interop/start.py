@@ -3,6 +3,7 @@
 import fcntl
 import os
 import pathlib
+import re
 import shutil
 import signal
 import socket
@@ -14,6 +15,7 @@ import threading
 
 from disk import ApacheKafka
 from harness import ROOT, Checks, Kurier, free_port, jars, kurier
+from messages import ask
 from wire import connect, exchange, header, receive
 
 BINARY = os.environ.get("KURIER_BINARY", str(ROOT / "build/release/kurier"))
@@ -182,6 +184,17 @@ def state(directory, old, new):
     path.write_text(text.replace(old, new))
 
 
+def metadata_log(directory):
+    return directory / "log/__cluster_metadata-0/00000000000000000000.log"
+
+
+def rot(path):
+    """One bit in the middle."""
+    data = bytearray(path.read_bytes())
+    data[len(data) // 2] ^= 1
+    path.write_bytes(data)
+
+
 OTHER_ID = "AAAAAAAAAAAAAAAAAAAAAQ"
 REFUSED = [  # what, the change, log.dirs, what must be said
     ("a newer meta.properties", lambda d: meta(d, "version", 2), "log", "version '2' of the directory's format"),
@@ -194,6 +207,11 @@ REFUSED = [  # what, the change, log.dirs, what must be said
     ("an unknown record type", lambda d: append_metadata(d, b"\x01\xe7\x07\x00\x00"), "log", "unknown type 999"),
     ("a record version of the future", lambda d: append_metadata(d, b"\x01\x02\x63" + compact(b"t") + bytes(16) + b"\x00"), "log", "of version 99"),
     ("the same, with a directory to be added", lambda d: append_metadata(d, b"\x01\xe7\x07\x00\x00"), "log,log3", "unknown type 999"),
+    ("a metadata log that has rotted", lambda d: rot(metadata_log(d)), "log", "are no whole batch, though the node was stopped cleanly"),
+    ("a metadata log that is gone", lambda d: metadata_log(d).unlink(), "log", "the metadata log has no record, though the node was stopped"),
+    ("a metadata log that was emptied", lambda d: metadata_log(d).write_bytes(b""), "log", "the metadata log has no record, though"),
+    ("quorum-state that is none", lambda d: (d / "log/__cluster_metadata-0/quorum-state").write_bytes(bytes(90)), "log",
+     'quorum-state: no number "data_version"'),
     ("client quotas", lambda d: append_metadata(d, b"\x01\x0e\x00\x02" + compact(b"user") + compact(b"alice") + b"\x00" +
                                                 compact(b"producer_byte_rate") + struct.pack(">d", 1000.0) + b"\x00\x00"),
      "log", "1 client quotas, which are not enforced yet"),
@@ -266,6 +284,62 @@ def locked_by_kafka(classpath):
         finally:
             kafka.kill()
             node.kill()
+
+
+CHECKPOINTS = ("recovery-point-offset-checkpoint", "log-start-offset-checkpoint", "replication-offset-checkpoint",
+               "__cluster_metadata-0/leader-epoch-checkpoint", "kept-0/leader-epoch-checkpoint")
+
+
+def damaged_checkpoints():
+    """They save work, or can be made anew: one that cannot be read is said and costs nothing that was acknowledged."""
+    topic = b"kept"
+    with tempfile.TemporaryDirectory(prefix="kurier-") as directory:
+        node = Kurier(directory)
+        node.start()
+        try:
+            with connect(node.port) as connection:
+                create_topic(connection, topic)
+                assert produced_offset(exchange(connection, produce(topic, batch([b"1", b"2", b"3"]))), topic) == 0
+            for is_clean in (True, False):
+                if is_clean:
+                    assert node.stop() == 0
+                else:
+                    node.kill()
+                for name in CHECKPOINTS:
+                    (node.directory / "log" / name).write_bytes(b"0\n1\n rotten")
+                node.start()
+                with connect(node.port) as connection:
+                    assert high_watermark_of(connection, topic) == 3
+                for name in CHECKPOINTS:
+                    said = [line for line in node.output if f"/{name}" in line]
+                    assert name.startswith("replication") or any("damaged" in line for line in said), (name, node.output)
+            assert node.stop() == 0
+        finally:
+            node.kill()
+
+
+def high_watermark_of(connection, topic):
+    answer = exchange(connection, fetch(topic, 0, 0, 0))
+    return struct.unpack_from(">q", answer, 4 + 4 + 4 + 2 + len(topic) + 4 + 4 + 2)[0]
+
+
+def port_zero():
+    """The system chooses the ports: the line that says that the node is ready, Metadata and the quorum name them."""
+    with tempfile.TemporaryDirectory(prefix="kurier-") as directory:
+        for _ in range(2):
+            command = [BINARY, "serve", "--set", "listeners=PLAINTEXT://127.0.0.1:0,CONTROLLER://127.0.0.1:0"]
+            process = subprocess.Popen(command, cwd=directory, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+            try:
+                ready = next(line for line in process.stdout if " ready: " in line)
+                port, controller_port = (int(found) for found in re.findall(r"://127\.0\.0\.1:(\d+)", ready))
+                assert [(broker["host"], broker["port"]) for broker in ask(port, "Metadata", 8, topics=[])["brokers"]] == [("127.0.0.1", port)]
+                voter = ask(controller_port, "DescribeQuorum", 2, topics=[{"topic_name": "__cluster_metadata", "partitions": [{"partition_index": 0}]}])
+                assert voter["nodes"][0]["listeners"] == [{"name": "CONTROLLER", "host": "127.0.0.1", "port": controller_port}], voter
+                process.terminate()
+                rest = process.stdout.read()
+                assert process.wait(30) == 0, rest
+            finally:
+                end(process)
 
 
 def not_writable(template):
@@ -518,8 +592,7 @@ def requests_in_flight():
             node.start()
             assert not mark.exists()
             with connect(node.port) as connection:
-                answer = exchange(connection, fetch(topic, 0, 0, 0))
-                high_watermark = struct.unpack_from(">q", answer, 4 + 4 + 4 + 2 + len(topic) + 4 + 4 + 2)[0]
+                high_watermark = high_watermark_of(connection, topic)
                 assert high_watermark >= len(acknowledged), (high_watermark, len(acknowledged))
             assert node.stop() == 0
         finally:
@@ -604,6 +677,8 @@ def main():
             checks.check(f"refused, nothing written: {what}", refused, template, change, log, message)
         checks.check("address in use", address_in_use, template)
         checks.check("not writable", not_writable, template)
+    checks.check("damaged checkpoints", damaged_checkpoints)
+    checks.check("ports that the system chooses", port_zero)
     checks.check("locked by another kurier", locked_by_kurier)
     checks.check("requests in flight when it stops", requests_in_flight)
     checks.check("the second signal", second_signal)

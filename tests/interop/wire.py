@@ -1,7 +1,9 @@
 #!/usr/bin/env python3
 """Bytes on a socket: what ApiVersions says in every version, and what becomes of frames that are none."""
+import os
 import socket
 import struct
+import time
 
 from harness import Checks, kurier
 
@@ -126,6 +128,17 @@ def malformed(node):
     assert any("negative length" in line and "127.0.0.1" in line and "PLAINTEXT" in line for line in node.output), node.output
 
 
+def rarely_said(node):
+    """However often a body cannot be read, a shard says so once a second at most."""
+    before = len(node.output)
+    began = time.monotonic()
+    for _ in range(300):
+        closed(node, framed(header(1, 4, False) + b"\x00\x00"))
+    most = (1 + time.monotonic() - began + 1) * os.cpu_count()
+    lines = [line for line in node.output[before:] if "closing the connection" in line]
+    assert len(lines) <= most, (len(lines), most)
+
+
 def memory(node):
     """Resident, KiB."""
     with open(f"/proc/{node.process.pid}/status") as status:
@@ -152,6 +165,7 @@ def main():
         checks.check("ApiVersions in every version, on both listeners", every_version, node)
         checks.check("ApiVersions in a version that is too high", too_high, node)
         checks.check("frames that are none", malformed, node)
+        checks.check("bodies that cannot be read, said rarely", rarely_said, node)
         checks.check("requests of one connection take effect in order", pipelined, node)
     checks.finish()
 

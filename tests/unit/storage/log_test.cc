@@ -234,6 +234,29 @@ TEST_CASE("a leader's epoch begins with its leadership, and is on the disk with 
   REQUIRE(f.log->latest_epoch() == LeaderEpoch(5));
 }
 
+TEST_CASE("leader epochs that are lost or damaged are made anew from the batches") {
+  const char* path = "/d/t-0/leader-epoch-checkpoint";
+  for (const bool clean : {true, false}) {
+    for (const char* content : {"", "0\n2\n3 0\n", "1\n0\n", "junk"}) {
+      Fixture f(small_segments());
+      for (int i = 0; i < 30; ++i) f.append(raw_batch({.records = 3, .payload_bytes = 30}), 3 + i / 10);
+      const Bytes written = *read_file(f.files, path);
+      REQUIRE(f.log->close_clean());
+      f.log.reset();
+      if (*content == '\0') {
+        REQUIRE(f.files.remove(path));
+      } else {
+        REQUIRE(write_file_atomically(f.files, path, as_bytes(content)));
+      }
+      f.open(clean);
+      CHECK(f.log->offset_for_leader_epoch(LeaderEpoch(3)) == LeaderEpochs::EndOffset{LeaderEpoch(3), Offset(30)});
+      CHECK(f.log->offset_for_leader_epoch(LeaderEpoch(4)) == LeaderEpochs::EndOffset{LeaderEpoch(4), Offset(60)});
+      CHECK(f.log->log_end_offset() == Offset(90));
+      CHECK(*read_file(f.files, path) == written);
+    }
+  }
+}
+
 TEST_CASE("a torn tail is cut, damaged or lost indexes are built anew") {
   Fixture f(small_segments());
   for (int i = 0; i < 10; ++i) f.append(raw_batch({.payload_bytes = 39, .fill = static_cast<std::uint64_t>(i)}));

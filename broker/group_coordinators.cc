@@ -3,6 +3,7 @@
 #include <fmt/core.h>
 
 #include "broker/partition_log.h"
+#include "coordinator/view/viewed_group_state.h"
 
 namespace kurier::broker {
 namespace {
@@ -38,23 +39,67 @@ std::expected<std::shared_ptr<GroupRuntime>, protocol::ErrorCode> GroupCoordinat
 
 void GroupCoordinators::leads(const std::shared_ptr<Partition>& partition, PartitionPorts ports) {
   if (partition->topic() != kTopic) return;
-  ports_.executor.post([this, partition, ports] { begin(partition, ports); });
+  ports_.executor.post([this, partition, ports] {
+    if (started_) {
+      begin({partition, ports});
+    } else {
+      not_begun_.erase(partition->index());
+      not_begun_.emplace(partition->index(), Beginning{partition, ports});
+    }
+  });
 }
 
-void GroupCoordinators::begin(const std::shared_ptr<Partition>& partition, PartitionPorts ports) {
+void GroupCoordinators::start() {
+  started_ = true;
+  for (const auto& [index, beginning] : std::exchange(not_begun_, {})) begin(beginning);
+}
+
+void GroupCoordinators::begin(const Beginning& beginning) {
+  const auto& [partition, ports, views_lost] = beginning;
   if (auto old = runtimes_.extract(partition->index())) old.mapped()->resign();
-  auto runtime = std::make_shared<GroupRuntime>(coordinator::RuntimePorts{ports_.clock, ports_.timers, ports_.spawner},
-                                                fmt::format("{}-{}", kTopic, partition->index().value()),
-                                                std::make_unique<PartitionLog>(ports, partition, ports_.reads),
-                                                std::make_unique<coordinator::GroupMachine>(options_, ports_.random),
-                                                partition->leader().leader_epoch(), config_.offsets.commit_timeout);
+  const std::string name = fmt::format("{}-{}", kTopic, partition->index().value());
+  auto view = view_of(beginning, name);
+  const auto lost = [this, again = Beginning{partition, ports, views_lost + 1}] {
+    // Whoever called is still in the old one.
+    ports_.executor.post([this, again] {
+      const auto found = runtimes_.find(again.partition->index());
+      const bool is_its = found != runtimes_.end() &&
+                          found->second->availability() == protocol::ErrorCode::kNotCoordinator;
+      if (is_its) begin(again);
+    });
+  };
+  auto runtime = std::make_shared<GroupRuntime>(
+      coordinator::RuntimePorts{ports_.clock, ports_.timers, ports_.spawner}, name,
+      std::make_unique<PartitionLog>(ports, partition, ports_.reads),
+      std::make_unique<coordinator::GroupMachine>(options_, ports_.random,
+                                                  std::make_unique<coordinator::ViewedGroupState>(view)),
+      partition->leader().leader_epoch(), config_.offsets.commit_timeout, GroupRuntime::View{view, lost});
   runtimes_[partition->index()] = runtime;
   runtime->begin();
+}
+
+// A view that was lost is made anew; if that is lost too, the disk is not to be relied on.
+std::shared_ptr<coordinator::PartitionView> GroupCoordinators::view_of(const Beginning& beginning,
+                                                                       const std::string& name) {
+  const LogDirectoryState* directory = ports_.directories.holding(beginning.partition->log().directory());
+  return std::make_shared<coordinator::PartitionView>(
+      coordinator::PartitionView::Ports{
+          ports_.clock, ports_.timers, ports_.executor, ports_.reads,
+          [&store = ports_.store, give_up = beginning.views_lost > 1]() -> Result<KeyValueStore*> {
+            if (give_up) return fail(Failure::kIo, "it could not be read again and again");
+            return store.open();
+          }},
+      coordinator::PartitionView::Options{.name = name,
+                                          .topic_id = beginning.partition->topic_id(),
+                                          .partition = beginning.partition->index(),
+                                          .log_directory_id = directory == nullptr ? kZeroUuid : directory->id,
+                                          .distrust = beginning.views_lost > 0});
 }
 
 void GroupCoordinators::leads_no_longer(const std::shared_ptr<Partition>& partition) {
   if (partition->topic() != kTopic) return;
   ports_.executor.post([this, partition] {
+    not_begun_.erase(partition->index());
     if (auto old = runtimes_.extract(partition->index())) old.mapped()->resign();
   });
 }

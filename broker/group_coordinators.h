@@ -8,6 +8,7 @@
 #include <memory>
 
 #include "broker/log_manager.h"
+#include "broker/state_store.h"
 #include "config/node_config.h"
 #include "coordinator/group/group_machine.h"
 #include "coordinator/runtime/coordinator_runtime.h"
@@ -24,7 +25,9 @@ class GroupCoordinators final : public PartitionObserver {
     Timers& timers;
     Spawner& spawner;
     Random& random;
-    WorkPool& reads;
+    WorkPool& reads;  // one thread: of the log and of views, in turn
+    LogDirectories& directories;
+    StateStore& store;
   };
   GroupCoordinators(Ports ports, const config::NodeConfig& config);
   ~GroupCoordinators() override;
@@ -37,19 +40,29 @@ class GroupCoordinators final : public PartitionObserver {
   void leads(const std::shared_ptr<Partition>& partition, PartitionPorts ports) override;
   void leads_no_longer(const std::shared_ptr<Partition>& partition) override;
 
+  // From now on coordinators load; once, when the node serves.
+  void start();
   void topics_deleted(const std::map<TopicId, std::string>& topics);
   void expire_offsets_regularly();
   // Whoever waits is answered, and nothing is answered from now on.
   void resign_all();
 
  private:
-  void begin(const std::shared_ptr<Partition>& partition, PartitionPorts ports);
+  struct Beginning {
+    std::shared_ptr<Partition> partition;
+    PartitionPorts ports;
+    int views_lost = 0;  // one after the other, since this leads the partition
+  };
+  void begin(const Beginning& beginning);
+  [[nodiscard]] std::shared_ptr<coordinator::PartitionView> view_of(const Beginning& beginning, const std::string& name);
   void expire_offsets();
 
   Ports ports_;
   const config::NodeConfig& config_;
   coordinator::GroupOptions options_;
   std::map<PartitionIndex, std::shared_ptr<GroupRuntime>> runtimes_;
+  bool started_ = false;
+  std::map<PartitionIndex, Beginning> not_begun_;
 };
 
 }  // namespace kurier::broker

@@ -17,6 +17,7 @@
 #include "broker/net/thread_pool.h"
 #include "broker/shard_runtime.h"
 #include "broker/start.h"
+#include "broker/state_store.h"
 #include "replication/raft/format.h"
 #include "storage/disk_reserve.h"
 #include "storage/state_directory.h"
@@ -104,6 +105,7 @@ class Node {
   LogDirectories directories_{files_};
   net::ThreadPool flusher_{"flush", 2};
   net::ThreadPool metadata_sync_{"metadata-sync", 1};
+  std::unique_ptr<StateStore> state_store_;
   net::ThreadPool coordinator_reads_{"coordinator", 1};
   std::unique_ptr<storage::LogDirectory> metadata_directory_;  // where it is none of log.dirs
   std::unique_ptr<storage::StateDirectory> state_directory_;
@@ -209,6 +211,7 @@ Result<void> Node::format() {
   TRY_ASSIGN(state_directory_, storage::StateDirectory::open(files_, config_.state_dir, cluster_id_, config_.node_id));
   reserve_ = std::make_unique<storage::DiskReserve>(files_, config_.state_dir);
   reserve_was_needed_ = reserve_->release_if_full();
+  state_store_ = std::make_unique<StateStore>(files_, config_.state_dir);
   return {};
 }
 
@@ -290,7 +293,8 @@ Result<void> Node::start_shards() {
     net::Reactor& reactor = *shard.reactor;
     shard.control = std::make_unique<ClusterControl>(reactor, control_->reactor(), *controller_, *metadata_fetches_, config_.node_id);
     shard.groups = std::make_unique<GroupCoordinators>(
-        GroupCoordinators::Ports{clock_, reactor, reactor, reactor, random_, coordinator_reads_}, config_);
+        GroupCoordinators::Ports{clock_, reactor, reactor, reactor, random_, coordinator_reads_, directories_, *state_store_},
+        config_);
     shard.broker =
         std::make_unique<Broker>(Broker::Ports{clock_, reactor, reactor, random_}, config_, cluster_id_,
                                  controller_->kraft_version(), *shard.control, *shard.groups, shards_, i, count);
@@ -350,6 +354,7 @@ void Node::serve() {
   for (ShardRuntime& shard : runtimes_) {
     shard.reactor->post([this, &shard] {
       shard.server->start();
+      shard.groups->start();
       shard.groups->expire_offsets_regularly();
       maintain_regularly(shard);
     });
@@ -491,6 +496,8 @@ Result<void> Node::finish_stop() {
   const BrokerEpoch epoch = controller_->broker_epoch();
   stop_threads();
   cleaner_pool_.reset();  // what it is doing ends; nobody goes on with it
+  coordinator_reads_.stop();  // what resigned coordinators had to save
+  state_store_->close();
   for (ShardRuntime& shard : runtimes_) shard.logs->close_logs();
   checkpoints_.write_now();
   TRY(directories_.mark_clean(epoch));

@@ -21,6 +21,11 @@ class PartitionLog final : public coordinator::RecordLog {
   [[nodiscard]] Offset log_start_offset() const override { return partition_->log().log_start_offset(); }
   [[nodiscard]] Offset high_watermark() const override { return partition_->leader().high_watermark(); }
   [[nodiscard]] Offset log_end_offset() const override { return partition_->log().log_end_offset(); }
+  [[nodiscard]] std::optional<LeaderEpoch> epoch_at(Offset offset) const override {
+    return partition_->log().epoch_at(offset);
+  }
+  [[nodiscard]] std::optional<Offset> cleaned_to() const override { return partition_->log().cleaned_to(); }
+  void never_clean_beyond(std::optional<Offset> bound) override { partition_->log().never_clean_beyond(bound); }
   void observe(coordinator::RecordLogObserver* observer) override;
 
  private:

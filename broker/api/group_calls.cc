@@ -37,7 +37,8 @@ Task<void> read_here(Broker& broker, Reading& reading) {
     co_return;
   }
   reading.read((*runtime)->machine(), (*runtime)->now());
-  if (!reading.committed) co_return;
+  if (!(*runtime)->is_sound()) reading.error = ErrorCode::kCoordinatorNotAvailable;
+  if (!reading.committed || reading.error != ErrorCode::kNone) co_return;
   const bool committed = co_await GroupRuntime::until_committed(*runtime);
   if (!committed) reading.error = ErrorCode::kCoordinatorNotAvailable;
 }

@@ -64,6 +64,10 @@ Task<void> list_here(Broker& broker, Listing& listing) {
       co_return;
     }
     auto groups = runtime->machine().groups().list_groups(listing.request);
+    if (!runtime->is_sound()) {
+      response.error_code = ErrorCode::kCoordinatorNotAvailable;
+      co_return;
+    }
     response.groups.insert(response.groups.end(), std::make_move_iterator(groups.begin()),
                            std::make_move_iterator(groups.end()));
   }

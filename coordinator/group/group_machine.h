@@ -14,15 +14,17 @@ class GroupMachine {
   using Outcome = coordinator::Outcome;
   using Response = coordinator::Response;
 
-  GroupMachine(const GroupOptions& options, Random& random) : coordinator_(options, state_, random) {}
+  GroupMachine(const GroupOptions& options, Random& random,
+               std::unique_ptr<GroupState> state = std::make_unique<MemoryGroupState>())
+      : state_(std::move(state)), coordinator_(options, *state_, random) {}
   GroupMachine(const GroupMachine&) = delete;
   GroupMachine& operator=(const GroupMachine&) = delete;
 
   Result<void> replay(ByteView key, std::optional<ByteView> value, Offset offset, ProducerId producer) {
-    return coordinator::replay(state_, key, value, offset, producer);
+    return coordinator::replay(*state_, key, value, offset, producer);
   }
   void replay_end_transaction(ProducerId producer, bool commit) {
-    coordinator::replay_end_transaction(state_, producer, commit);
+    coordinator::replay_end_transaction(*state_, producer, commit);
   }
   Outcome load(Now now) { return coordinator_.load(now); }
   Outcome resign(Now now) { return coordinator_.resign(now); }
@@ -34,10 +36,10 @@ class GroupMachine {
   [[nodiscard]] std::optional<MonotonicTime> next_deadline() const { return coordinator_.next_deadline(); }
 
   [[nodiscard]] GroupCoordinator& groups() { return coordinator_; }
-  [[nodiscard]] const GroupStateReader& state() const { return state_; }
+  [[nodiscard]] const GroupStateReader& state() const { return *state_; }
 
  private:
-  MemoryGroupState state_;
+  const std::unique_ptr<GroupState> state_;
   GroupCoordinator coordinator_;
 };
 

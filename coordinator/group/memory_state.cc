@@ -16,6 +16,12 @@ void MemoryGroupState::for_each_group(const std::function<void(const std::string
   for (const auto& [id, group] : groups_) visit(id);
 }
 
+void MemoryGroupState::for_each_group_with_members(const std::function<void(const std::string& group)>& visit) const {
+  for (const auto& [id, group] : groups_) {
+    if (group.classic && !group.classic->members.empty()) visit(id);
+  }
+}
+
 std::optional<protocol::GroupMetadataValue> MemoryGroupState::classic_group(std::string_view group) const {
   const Group* found = find(group);
   return found == nullptr ? std::nullopt : found->classic;

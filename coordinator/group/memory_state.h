@@ -12,6 +12,7 @@ namespace kurier::coordinator {
 class MemoryGroupState final : public GroupState {
  public:
   void for_each_group(const std::function<void(const std::string& group)>& visit) const override;
+  void for_each_group_with_members(const std::function<void(const std::string& group)>& visit) const override;
   [[nodiscard]] std::optional<protocol::GroupMetadataValue> classic_group(std::string_view group) const override;
   void for_each_other_record(std::string_view group,
                              const std::function<void(const Bytes& key, const Bytes& value)>& visit) const override;

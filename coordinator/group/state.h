@@ -48,6 +48,8 @@ class GroupStateReader {
 
   // Every group of which there is a record, a committed offset or a pending one.
   virtual void for_each_group(const std::function<void(const std::string& group)>& visit) const = 0;
+  // Those of them whose last group record names members.
+  virtual void for_each_group_with_members(const std::function<void(const std::string& group)>& visit) const = 0;
   // The last group record; none if the group has none.
   [[nodiscard]] virtual std::optional<protocol::GroupMetadataValue> classic_group(std::string_view group) const = 0;
   // Records of other group types (keys from 3 on), as bytes.

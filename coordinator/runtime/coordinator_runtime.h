@@ -5,6 +5,9 @@
 // offsets that they got; where the log refuses them nothing was replayed and the machine hears of it; when the high watermark
 // has passed an append the machine hears of that, and gives the answers that waited. Everything on the partition's shard.
 //
+// With a view (view/partition_view.h), which holds the machine's durable state, only what the view lacks of the log is replayed.
+// If the view turns out to be unreadable, everybody who waits is sent away and the owner begins anew, without it.
+//
 // A machine has: `Outcome` with `appends` and `answers`; replay(key, value, offset, producer), replay_end_transaction(producer,
 // commit), load(now), resign(now), committed(id, now), append_failed(id, error, now), tick(now), next_deadline().
 #pragma once
@@ -21,6 +24,7 @@
 #include "base/spawner.h"
 #include "coordinator/runtime/batch_replay.h"
 #include "coordinator/runtime/record_log.h"
+#include "coordinator/view/partition_view.h"
 
 namespace kurier::coordinator {
 
@@ -38,15 +42,25 @@ class CoordinatorRuntime final : public RecordLogObserver,
   using Response = typename Machine::Response;
   using Operation = std::move_only_function<Outcome(Machine& machine, RequestToken token, Now now)>;
 
+  // What the machine's state is in; null: in memory, and the whole log is replayed. `lost`: it cannot be read, and this
+  // has resigned.
+  struct View {
+    std::shared_ptr<PartitionView> view;
+    std::function<void()> lost;
+  };
+
   // `name` is for the log: "__consumer_offsets-7". `commit_timeout`: offsets.commit.timeout.ms.
   CoordinatorRuntime(RuntimePorts ports, std::string name, std::unique_ptr<RecordLog> log,
-                     std::unique_ptr<Machine> machine, LeaderEpoch epoch, std::chrono::milliseconds commit_timeout)
+                     std::unique_ptr<Machine> machine, LeaderEpoch epoch, std::chrono::milliseconds commit_timeout,
+                     View view = {})
       : ports_(ports),
         name_(std::move(name)),
         log_(std::move(log)),
         machine_(std::move(machine)),
         epoch_(epoch),
-        commit_timeout_(commit_timeout) {}
+        commit_timeout_(commit_timeout),
+        view_(std::move(view.view)),
+        view_lost_(std::move(view.lost)) {}
   ~CoordinatorRuntime() override { KURIER_CHECK(state_ == State::kResigned || state_ == State::kNew); }
 
   // Replays the log and begins to answer. Once.
@@ -66,7 +80,11 @@ class CoordinatorRuntime final : public RecordLogObserver,
     }
     works_.clear();
     outcomes_.clear();
+    if (view_) view_->close();
     if (was_active) give_answers(machine_->resign(now()).answers);
+    // Whom the machine has not heard of, or has answered in what is not carried out any more.
+    for (auto& [token, waiter] : std::exchange(waiting_, {}))
+      waiter->set(std::unexpected(protocol::ErrorCode::kNotCoordinator));
   }
 
   // kNone, kCoordinatorLoadInProgress or kNotCoordinator.
@@ -76,11 +94,12 @@ class CoordinatorRuntime final : public RecordLogObserver,
                                                                   : protocol::ErrorCode::kCoordinatorLoadInProgress;
   }
 
-  // The answer to an operation, when there is one. Only while available.
-  static Task<Response> ask(std::shared_ptr<CoordinatorRuntime> self, Operation operation) {
+  // The answer to an operation, when there is one; kNotCoordinator if the leadership ends before. Only while available.
+  using Answered = std::expected<Response, protocol::ErrorCode>;
+  static Task<Answered> ask(std::shared_ptr<CoordinatorRuntime> self, Operation operation) {
     KURIER_CHECK(self->state_ == State::kActive);
     const RequestToken token = ++self->last_token_;
-    Event<Response> answered;
+    Event<Answered> answered;
     self->waiting_.emplace(token, &answered);
     self->perform([token, operation = std::move(operation)](Machine& machine, Now now) mutable {
       return operation(machine, token, now);
@@ -94,11 +113,19 @@ class CoordinatorRuntime final : public RecordLogObserver,
     works_.push_back(std::move(work));
     if (!busy_) settle();
   }
-  // What reads directly. What it saw may not be committed yet: `until_committed` before it is told.
+  // What reads directly. What it saw may not be committed yet: `until_committed` before it is told; and it may be wrong,
+  // unless it `is_sound` afterwards.
   [[nodiscard]] Machine& machine() { return *machine_; }
+  // False: the view could not be read, and this resigns.
+  [[nodiscard]] bool is_sound() {
+    if (!view_ || view_->is_sound()) return true;
+    lose_view();
+    return false;
+  }
   [[nodiscard]] Now now() const { return {ports_.clock.monotonic(), ports_.clock.wall()}; }
   // Whether everything that has been appended by now was committed before the commit timeout.
   static Task<bool> until_committed(std::shared_ptr<CoordinatorRuntime> self) {
+    if (!self->is_sound()) co_return false;
     if (self->appends_.empty()) co_return true;
     Event<bool> committed;
     self->appends_.back().readers.push_back(&committed);
@@ -108,6 +135,7 @@ class CoordinatorRuntime final : public RecordLogObserver,
   // RecordLogObserver
   void committed_to(Offset high_watermark) override {
     high_watermark_ = std::max(high_watermark_, high_watermark);
+    if (view_) view_->committed_to(high_watermark);
     if (!busy_) settle();
   }
 
@@ -124,6 +152,16 @@ class CoordinatorRuntime final : public RecordLogObserver,
     constexpr std::size_t kChunkBytes = 1 << 20;
     const MonotonicTime began = self->ports_.clock.monotonic();
     Offset next = self->log_->log_start_offset();
+    if (self->view_) {
+      const auto begun = co_await PartitionView::begin(self->view_, *self->log_);
+      if (self->state_ != State::kLoading) co_return;
+      if (!begun) {
+        LOG_ERROR("{} cannot be loaded, its coordinator stays unavailable: {}", self->name_, begun.error().context);
+        co_return;
+      }
+      next = *begun;
+    }
+    const Offset first = next;
     while (self->state_ == State::kLoading && next < self->log_->log_end_offset()) {
       const auto chunk = co_await self->log_->read(next, kChunkBytes);
       if (self->state_ != State::kLoading) co_return;
@@ -135,13 +173,19 @@ class CoordinatorRuntime final : public RecordLogObserver,
         co_return;
       }
       next = *replayed;
+      if (!self->view_) continue;
+      if (!self->is_sound()) co_return;
+      self->view_->committed_to(self->log_->high_watermark());
+      self->view_->reflects({next, self->log_->epoch_at(next - 1).value_or(LeaderEpoch(-1))});
+      co_await PartitionView::make_room(self->view_);
     }
     if (self->state_ != State::kLoading) co_return;
     self->state_ = State::kActive;
+    self->replayed_to_ = next;
     self->high_watermark_ = self->log_->high_watermark();
     self->log_->observe(self.get());
     if (next > self->log_->log_start_offset())
-      LOG_INFO("{} is loaded up to offset {} in {} ms", self->name_, next.value(),
+      LOG_INFO("{} is loaded: replayed from offset {} to {} in {} ms", self->name_, first.value(), next.value(),
                std::chrono::duration_cast<std::chrono::milliseconds>(self->ports_.clock.monotonic() - began).count());
     self->perform([](Machine& machine, Now now) { return machine.load(now); });
   }
@@ -151,7 +195,7 @@ class CoordinatorRuntime final : public RecordLogObserver,
   void settle() {
     const auto self = this->shared_from_this();
     busy_ = true;
-    while (state_ == State::kActive) {
+    while (state_ == State::kActive && is_sound()) {
       if (!outcomes_.empty()) {
         Outcome outcome = std::move(outcomes_.front());
         outcomes_.pop_front();
@@ -173,6 +217,13 @@ class CoordinatorRuntime final : public RecordLogObserver,
     if (state_ == State::kActive) arm();
   }
 
+  // What the last outcome says may be wrong: none of it is carried out.
+  void lose_view() {
+    if (state_ == State::kResigned) return;
+    resign();
+    if (view_lost_) view_lost_();
+  }
+
   void carry_out(Append& append) {
     const std::span<const CoordinatorRecord> records(append.records);
     std::size_t at_once = records.size();
@@ -190,6 +241,11 @@ class CoordinatorRuntime final : public RecordLogObserver,
       }
       replay(part, append.transaction, appended->first_offset);
       end = appended->end_offset;
+      if (view_) {
+        if (appended->first_offset != replayed_to_) view_->missed_something();
+        replayed_to_ = end;
+        view_->reflects({replayed_to_, epoch_});
+      }
       done += part.size();
     }
     appends_.push_back({append.id, end, ports_.clock.monotonic() + commit_timeout_, {}});
@@ -243,14 +299,17 @@ class CoordinatorRuntime final : public RecordLogObserver,
   std::unique_ptr<Machine> machine_;
   const LeaderEpoch epoch_;
   const std::chrono::milliseconds commit_timeout_;
+  const std::shared_ptr<PartitionView> view_;
+  const std::function<void()> view_lost_;
   State state_ = State::kNew;
   bool busy_ = false;
   std::deque<Work> works_;  // not begun yet
   std::deque<Outcome> outcomes_;  // not carried out yet
   std::deque<InFlight> appends_;  // in the log, not committed yet
   Offset high_watermark_{0};
+  Offset replayed_to_{0};
   RequestToken last_token_ = 0;
-  std::map<RequestToken, Event<Response>*> waiting_;
+  std::map<RequestToken, Event<Answered>*> waiting_;
   TimerId timer_ = 0;
   MonotonicTime timer_at_;
 };

@@ -46,6 +46,12 @@ class RecordLog {
   [[nodiscard]] virtual Offset log_start_offset() const = 0;
   [[nodiscard]] virtual Offset high_watermark() const = 0;
   [[nodiscard]] virtual Offset log_end_offset() const = 0;
+  // Of the record at `offset`; none: it is not known.
+  [[nodiscard]] virtual std::optional<LeaderEpoch> epoch_at(Offset offset) const = 0;
+  // Compaction: what lies before it may lack records that others have overtaken. None: it was never cleaned.
+  [[nodiscard]] virtual std::optional<Offset> cleaned_to() const = 0;
+  // The view of the log will be brought up to date from `bound` on. None: it needs nothing of the log.
+  virtual void never_clean_beyond(std::optional<Offset> bound) = 0;
   // Null: nobody.
   virtual void observe(RecordLogObserver* observer) = 0;
 };

@@ -62,6 +62,9 @@ class FakeLog final : public RecordLog {
   Offset log_start_offset() const override { return Offset(0); }
   Offset high_watermark() const override { return content_.high_watermark; }
   Offset log_end_offset() const override { return content_.end; }
+  std::optional<LeaderEpoch> epoch_at(Offset) const override { return content_.epoch; }
+  std::optional<Offset> cleaned_to() const override { return std::nullopt; }
+  void never_clean_beyond(std::optional<Offset>) override {}
   void observe(RecordLogObserver* observer) override { content_.observer = observer; }
 
  private:
@@ -89,7 +92,7 @@ struct Fixture {
   static Task<void> take(std::shared_ptr<Runtime> runtime, Runtime::Operation operation,
                          std::optional<Response>& into) {
     auto response = co_await Runtime::ask(std::move(runtime), std::move(operation));
-    into.emplace(std::move(response));
+    into.emplace(std::move(response.value()));
   }
   void ask(Runtime::Operation operation, std::optional<Response>& into) {
     shard.spawn("test", take(runtime, std::move(operation), into));

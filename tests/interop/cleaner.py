@@ -2,6 +2,7 @@
 """Compacted topics: what kurier's cleaner leaves is what a consumer needs, Apache Kafka's tools find no fault in it, and a
 directory that one has cleaned is served, and cleaned again, by the other."""
 import random
+import struct
 import tempfile
 
 from disk import ApacheKafka, kcat
@@ -25,24 +26,25 @@ def create(tools, node, topic=TOPIC, config=CONFIG):
 class Writer:
     """Writes keys again and again, and knows what is to be found afterwards."""
 
-    def __init__(self, seed=1):
+    def __init__(self, seed=1, keys=400):
+        self.keys = keys
         self.random = random.Random(seed)
         self.latest = {}
         self.rounds = 0
 
-    def write(self, node, codec="none", records=4000, size=600):
+    def write(self, node, codec="none", records=4000, size=600, batch_records=10000):
         """Values first, then tombstones (kcat -Z writes an empty value as null)."""
         self.rounds += 1
         lines = []
         for i in range(records):
-            key = f"key-{self.random.randrange(400)}"
+            key = f"key-{self.random.randrange(self.keys)}"
             value = f"{self.rounds}-{i}-" + "x" * self.random.randrange(size)
             if self.random.random() < 0.02:
                 value = ""
             lines.append(f"{key}:{value}\n")
             self.latest[key] = value
         kcat(node, "-P", "-t", TOPIC, "-K", ":", "-Z", "-z", codec, "-X", "acks=all", "-X", "enable.idempotence=true",
-             stdin="".join(lines).encode())
+             "-X", f"batch.num.messages={batch_records}", stdin="".join(lines).encode())
 
     def fill_the_active_segment(self, node):
         """So that all that was written before lies in sealed segments."""
@@ -139,6 +141,44 @@ def killed_while_cleaning(tools):
             node.kill()
 
 
+def gaps_between_segments(node):
+    gaps, end = 0, None
+    for path in sorted(partition(node).glob("*.log")):
+        gaps += end is not None and int(path.stem) != end
+        data, at = path.read_bytes(), 0
+        while at < len(data):
+            base, length = struct.unpack_from(">qi", data, at)
+            end = base + struct.unpack_from(">i", data, at + 23)[0] + 1
+            at += 12 + length
+    return gaps
+
+
+def turned_off(tools):
+    """A log that was compacted is not any more, and then there is a crash: its gaps are no losses, whatever is known of them."""
+    with tempfile.TemporaryDirectory(prefix="kurier-cleaner-") as directory:
+        node = Kurier(directory, settings=(*SETTINGS, "log.cleanup.policy=compact"))
+        try:
+            node.start()
+            create(tools, node, config=[setting for setting in CONFIG if not setting.startswith("cleanup.policy")])
+            writer = Writer(4, keys=6000)  # more than one segment holds
+            for _ in range(4):
+                writer.write(node, batch_records=1)  # gaps are between batches
+            writer.fill_the_active_segment(node)
+            wait_until_cleaned(node)
+            node.kill()
+            assert gaps_between_segments(node) > 0
+            for forgotten in (None, "log/recovery-point-offset-checkpoint", "state/last-epoch"):
+                if forgotten is not None:
+                    (node.directory / forgotten).unlink()
+                node.settings = [*SETTINGS, "log.cleanup.policy=delete"]
+                node.start()
+                writer.check(node)
+                assert not any("follows a cut" in line for line in node.output), node.output
+                node.kill()
+        finally:
+            node.kill()
+
+
 def in_turn(tools, classpath, kafka_ends):
     """kurier cleans, Apache Kafka serves, writes and cleans, kurier serves, writes and cleans."""
     with tempfile.TemporaryDirectory(prefix="kurier-cleaner-") as directory:
@@ -188,6 +228,7 @@ def main():
         checks.finish()
     checks.check("every codec, and the dump tool", every_codec, tools)
     checks.check("killed while it cleans", killed_while_cleaning, tools)
+    checks.check("compaction turned off, then a crash", turned_off, tools)
     for kafka_ends in ("clean", "kill -9"):
         checks.check(f"kurier and Apache Kafka ({kafka_ends}) clean in turn", in_turn, tools, classpath, kafka_ends)
     checks.finish()

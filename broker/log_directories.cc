@@ -105,6 +105,8 @@ bool LogDirectories::write_checkpoints(const std::vector<DirectoryOffsets>& offs
     const auto say = [&](const Result<void>& written) {
       if (!written) LOG_ERROR("checkpoints of {}: {}", directory.path(), written.error().context);
       all_written = all_written && written;
+      if (written || is_passing(written.error().failure) || directories_[i].failed.exchange(true)) return;
+      if (failed_) failed_(directories_[i], written.error());
     };
     if (kinds.recovery_points) say(directory.write_recovery_points(offsets[i].recovery_points));
     if (kinds.log_start_offsets) say(directory.write_log_start_offsets(starts));

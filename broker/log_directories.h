@@ -6,6 +6,7 @@
 
 #include <atomic>
 #include <deque>
+#include <functional>
 #include <memory>
 #include <string>
 #include <vector>
@@ -86,6 +87,9 @@ class LogDirectories {
   // On the starting thread.
   void could_not_open(const std::string& topic, const replication::PartitionImage& partition, BrokerId self);
 
+  // Called on the thread that writes checkpoints, once a directory, when its disk has failed.
+  using Failed = std::function<void(LogDirectoryState&, const Error&)>;
+  void on_failure(Failed failed) { failed_ = std::move(failed); }
   // One DirectoryOffsets for each of all(), in its order. Says in the log what could not be written; false: something.
   bool write_checkpoints(const std::vector<DirectoryOffsets>& offsets, CheckpointKinds kinds);
   // After the last checkpoints of a clean stop.
@@ -94,6 +98,7 @@ class LogDirectories {
  private:
   FileSystem& files_;
   std::deque<LogDirectoryState> directories_;
+  Failed failed_;
   bool some_are_missing_ = false;
   bool cleaned_before_recovery_points_ = false;
   bool is_loaded_ = false;  // what is opened from here on is new

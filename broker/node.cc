@@ -160,6 +160,7 @@ Result<void> Node::open_directories() {
   metadata_directory_ = std::move(opened.metadata);
   for (auto& directory : opened.logs) TRY(directories_.add(std::move(directory)));
   if (!opened.failed.empty()) directories_.some_are_missing();
+  directories_.on_failure([this](LogDirectoryState& directory, const Error& error) { directory_failed(directory, error); });
   return {};
 }
 

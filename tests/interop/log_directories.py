@@ -11,7 +11,7 @@ from harness import Checks, Kurier, jars
 from topic_deletion import create
 
 TOPICS = ("a", "b", "c", "d")
-SETTINGS = ("log.segment.bytes=1048576",)
+SETTINGS = ("log.segment.bytes=1048576", "replica.high.watermark.checkpoint.interval.ms=100")
 STORAGE_ERROR, LEADER_NOT_AVAILABLE, NOT_LEADER = 56, 5, 6
 
 
@@ -190,6 +190,21 @@ class Story:
                 directory.with_name(directory.name + "-away").rename(directory)
 
 
+def fails_unused():
+    """Nobody writes to the topics of the directory: it is seen to be broken nevertheless, when the checkpoints are written."""
+    with tempfile.TemporaryDirectory(prefix="kurier-log-directories-") as directory:
+        node = Kurier(directory, settings=SETTINGS)
+        node.log_dirs.append(node.directory / "second")
+        try:
+            story = Story(node)
+            story.spread()
+            break_directory(story.failing)
+            story.client(lambda client: await_metadata(client, expected(story.places, story.failing)))
+            assert node.stop() == 0
+        finally:
+            node.kill()
+
+
 def metadata_directory_fails():
     """With it the node has to stop: nothing could be written down any more."""
     with tempfile.TemporaryDirectory(prefix="kurier-log-directories-") as directory:
@@ -207,7 +222,7 @@ def metadata_directory_fails():
 
             try:
                 story.client(run)
-            except TypeError:  # the connection was closed
+            except (TypeError, OSError):  # the connection was closed
                 pass
             assert node.process.wait(30) == 1
             node.reader.join()
@@ -236,6 +251,7 @@ def main():
             checks.check("no start without any directory", story.refuses, node.log_dirs, "this is no directory")
         finally:
             node.kill()
+    checks.check("one fails in which nobody writes", fails_unused)
     checks.check("the directory with the metadata log fails", metadata_directory_fails)
     checks.finish()
 

@@ -130,7 +130,8 @@ void GroupCoordinator::store_new_group(const Shared& group, RequestToken token, 
 
 Outcome GroupCoordinator::sync_group(RequestToken token, protocol::SyncGroupRequest request, Now now) {
   Outcome outcome;
-  const Shared group = find(request.group_id);
+  // Under the empty id there may be offsets, but never members.
+  const Shared group = request.group_id.empty() ? nullptr : find(request.group_id);
   if (group != nullptr) {
     rebalancer_.sync({group, now, outcome}, token, std::move(request));
     return outcome;
@@ -143,7 +144,7 @@ Outcome GroupCoordinator::sync_group(RequestToken token, protocol::SyncGroupRequ
 
 protocol::HeartbeatResponse GroupCoordinator::heartbeat(const protocol::HeartbeatRequest& request, Now now) {
   protocol::HeartbeatResponse response;
-  if (const Shared group = find(request.group_id)) {
+  if (const Shared group = request.group_id.empty() ? nullptr : find(request.group_id)) {
     Outcome nothing;
     response.error_code = rebalancer_.heartbeat({group, now, nothing}, request);
   } else {
@@ -203,6 +204,7 @@ ErrorCode GroupCoordinator::check_committer(const Request& request, const Reques
 template <class Decision>
 Append* GroupCoordinator::append_offsets(RequestToken token, Decision decision, const Shared& group, Outcome& outcome) {
   if (decision.records.empty()) {
+    if (group != nullptr && group->is_simple()) forget_if_not_durable(group);
     outcome.answer(token, std::move(decision.response));
     return nullptr;
   }

@@ -301,6 +301,30 @@ def odd_group_names(story):
         story.tell("DeleteGroups", 2, groups_names=[story.group(suffix)])
 
 
+def no_group_id(story):
+    """Offsets under the empty id, under which nobody can be a member."""
+    story.tell("OffsetCommit", 8, group_id="", generation_id_or_member_epoch=-1, topics=offsets("plain", {0: 1}))
+    for version in range(6):
+        protocol = {"protocol_type": "consumer", "protocol_name": "range"} if version >= 5 else {}
+        story.tell("SyncGroup", version, group_id="", member_id=NOBODY, generation_id=0, **protocol)
+    for version in range(5):
+        story.tell("Heartbeat", version, group_id="", member_id=NOBODY, generation_id=0)
+    story.tell("LeaveGroup", 5, group_id="", members=[{"member_id": NOBODY}])
+    story.tell("JoinGroup", 9, group_id="", session_timeout_ms=30000, protocol_type="consumer", protocols=[{"name": "range", "metadata": b""}])
+    story.tell("OffsetFetch", 8, groups=[{"group_id": "", "topics": None}])
+    story.tell("DeleteGroups", 2, groups_names=[""])
+
+
+def ids_too_long(story):
+    """Of clients and instances, out of which no member id can be made."""
+    for name, instance in (("c" * 32731, None), ("c", "i" * 32731), ("c" * 32730, None)):
+        for version in (5, 9):
+            a = story.member("a", group=f"-{len(name)}-{version}", instance=instance)
+            a.client = story.connect(name)
+            a.join(version)
+            a.answer()
+
+
 def odd_clients(story):
     """Clients without a name, or with one that looks like a member id."""
     for index, client_id in enumerate((None, "", "a b", "\u00e4", NOBODY)):
@@ -383,4 +407,4 @@ STORIES = ([(f"simple consumer, OffsetCommit {version}", simple_consumer, versio
            + [(f"commits of members {version}", commits_of_members, version) for version in range(2, 11)]
            + [(f"fetches {version}", fetches, version) for version in range(1, 11)]
            + [(f"deletions {version}", deletions, version) for version in range(4)]
-           + [(telling.__name__.replace("_", " "), telling) for telling in (deleted_offsets, deleted_topic, listings, odd_group_names, odd_clients, coordinators)])
+           + [(telling.__name__.replace("_", " "), telling) for telling in (deleted_offsets, deleted_topic, listings, odd_group_names, no_group_id, ids_too_long, odd_clients, coordinators)])

@@ -93,6 +93,10 @@ TEST_CASE("an empty group id is refused where Apache Kafka refuses it") {
   commit.generation_id_or_member_epoch = -1;
   commit.topics.emplace_back().partitions.emplace_back();
   CHECK(core.offset_commit(5, kNewest, commit, bench.now()).appends.size() == 1);
+  // Members are refused there nevertheless.
+  CHECK(only<protocol::SyncGroupResponse>(core.sync_group(6, {}, bench.now())).error_code ==
+        ErrorCode::kInvalidGroupId);
+  CHECK(core.heartbeat({}, bench.now()).error_code == ErrorCode::kInvalidGroupId);
 }
 
 TEST_CASE("who would get a member id that is longer than a string can be does not become a member") {

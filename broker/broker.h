@@ -39,6 +39,7 @@ class Broker final : public net::RequestHandler {
     Timers& timers;
     Spawner& spawner;
     Random& random;
+    LargeRequests& large_requests;  // of the node
   };
   // `shards` and `control` outlive it; `shard` is its own place among the `shard_count` shards.
   Broker(Ports ports, const config::NodeConfig& config, std::string cluster_id, std::int16_t kraft_version,
@@ -59,6 +60,8 @@ class Broker final : public net::RequestHandler {
   [[nodiscard]] GroupCoordinators& groups() { return groups_; }
   [[nodiscard]] const Shards& shards() const { return shards_; }
   [[nodiscard]] ShardIndex shard() const { return shard_; }
+  [[nodiscard]] Executor& executor() const { return *shards_.at(shard_).executor; }
+  [[nodiscard]] LargeRequests& large_requests() const { return ports_.large_requests; }
   [[nodiscard]] PartitionTable& partitions() { return partitions_; }
   [[nodiscard]] FetchSessions& fetch_sessions() { return fetch_sessions_; }
   // A partition that this shard owns and may serve; otherwise what a client is told: UNKNOWN_TOPIC_OR_PARTITION,

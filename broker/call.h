@@ -2,6 +2,7 @@
 #pragma once
 
 #include "base/log.h"
+#include "broker/large_requests.h"
 #include "broker/net/connection.h"
 #include "broker/wire.h"
 
@@ -14,6 +15,8 @@ struct Call {
   RequestFrame request;    // views into the frame
   net::FrameBuffer frame;
   bool on_controller_listener = false;
+  bool is_large = false;  // broker/large_requests.h
+  LargeRequests::Ticket ticket;
 };
 
 // One function an API (broker/api/): runs on the connection's shard.

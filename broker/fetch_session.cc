@@ -43,25 +43,73 @@ PartitionRequest& add(std::vector<FetchRequest::FetchTopic>& topics, const Topic
   return topics.back().partitions.emplace_back(partition);
 }
 
-// A partition that is named twice stands where it was first, with what was said last.
-std::vector<FetchRequest::FetchTopic> once_each(std::vector<FetchRequest::FetchTopic> topics, bool uses_topic_ids,
-                                                const FetchSessions::NameOfTopic& name_of) {
-  std::vector<FetchRequest::FetchTopic> result;
-  std::map<std::pair<TopicKey, PartitionIndex>, std::pair<std::size_t, std::size_t>> places;
-  for (const auto& topic : topics) {
-    const TopicKey key = key_of(topic, uses_topic_ids);
-    const std::string name = uses_topic_ids ? name_of(topic.topic_id).value_or("") : topic.topic;
-    for (const PartitionRequest& partition : topic.partitions) {
-      const auto [place, is_new] = places.try_emplace({key, partition.partition});
-      if (is_new) {
-        add(result, key, name, partition);
-        place->second = {result.size() - 1, result.back().partitions.size() - 1};
-      } else {
-        result[place->second.first].partitions[place->second.second] = partition;
-      }
+// One entry for partitions of one topic that stand side by side, as in responses; none without partitions.
+void join_neighbours(std::vector<FetchRequest::FetchTopic>& topics) {
+  std::size_t count = 0;
+  for (auto& topic : topics) {
+    if (topic.partitions.empty()) continue;
+    auto* last = count == 0 ? nullptr : &topics[count - 1];
+    if (last != nullptr && last->topic_id == topic.topic_id && last->topic == topic.topic) {
+      last->partitions.insert(last->partitions.end(), topic.partitions.begin(), topic.partitions.end());
+    } else {
+      if (&topics[count] != &topic) topics[count] = std::move(topic);
+      ++count;
     }
   }
-  return result;
+  topics.resize(count);
+}
+
+// A partition that is named twice stands where it was first, with what was said last. Sorted positions instead of a map: a
+// request may name a million.
+std::vector<FetchRequest::FetchTopic> once_each(std::vector<FetchRequest::FetchTopic> topics, bool uses_topic_ids,
+                                                const FetchSessions::NameOfTopic& name_of) {
+  struct Place {
+    std::uint32_t topic = 0;
+    std::uint32_t at = 0;
+    auto operator<=>(const Place&) const = default;
+  };
+  std::vector<Place> places;
+  for (std::uint32_t i = 0; i < topics.size(); ++i) {
+    if (uses_topic_ids) topics[i].topic = name_of(topics[i].topic_id).value_or("");
+    for (std::uint32_t at = 0; at < topics[i].partitions.size(); ++at) places.push_back({i, at});
+  }
+  const auto request_at = [&](const Place& place) -> PartitionRequest& { return topics[place.topic].partitions[place.at]; };
+  const auto compare = [&](const Place& left, const Place& right) {
+    const auto& one = topics[left.topic];
+    const auto& other = topics[right.topic];
+    if (left.topic != right.topic) {
+      const auto order = uses_topic_ids ? one.topic_id <=> other.topic_id : one.topic <=> other.topic;
+      if (order != 0) return order;
+    }
+    return request_at(left).partition <=> request_at(right).partition;
+  };
+  std::ranges::sort(places, [&](const Place& left, const Place& right) {
+    const auto order = compare(left, right);
+    return order < 0 || (order == 0 && left < right);
+  });
+  std::vector<Place> repeated;
+  for (std::size_t i = 1, first = 0; i < places.size(); ++i) {
+    if (compare(places[first], places[i]) != 0) {
+      first = i;
+      continue;
+    }
+    request_at(places[first]) = request_at(places[i]);
+    repeated.push_back(places[i]);
+  }
+  std::ranges::sort(repeated);
+  auto next = repeated.begin();
+  for (std::uint32_t i = 0; i < topics.size(); ++i) {
+    std::uint32_t at = 0;
+    if (next == repeated.end()) break;
+    std::erase_if(topics[i].partitions, [&](const PartitionRequest&) {
+      const bool is_repeated = next != repeated.end() && *next == Place{i, at};
+      ++at;
+      if (is_repeated) ++next;
+      return is_repeated;
+    });
+  }
+  join_neighbours(topics);
+  return topics;
 }
 
 bool is_diverging(const PartitionData& data) { return data.diverging_epoch.epoch.value() >= 0; }
@@ -70,8 +118,8 @@ bool is_diverging(const PartitionData& data) { return data.diverging_epoch.epoch
 
 class FetchSession {
  public:
-  FetchSession(std::int32_t id, bool privileged, bool uses_topic_ids, MonotonicTime now)
-      : id(id), privileged(privileged), uses_topic_ids(uses_topic_ids), created(now) {}
+  FetchSession(bool privileged, bool uses_topic_ids, MonotonicTime now)
+      : privileged(privileged), uses_topic_ids(uses_topic_ids), created(now) {}
   FetchSession(const FetchSession&) = delete;
   FetchSession& operator=(const FetchSession&) = delete;
 
@@ -116,7 +164,7 @@ class FetchSession {
   };
 
   Partition& put(const TopicKey& key, const std::string& name, const PartitionRequest& request);
-  void forget(const TopicKey& key, PartitionIndex index);
+  void forget(const TopicKey& key, const std::vector<std::int32_t>& indexes);
   [[nodiscard]] Partition* find(const TopicKey& key, PartitionIndex index);
   // It is read last next time.
   void move_to_end(Partition& partition) {
@@ -128,7 +176,7 @@ class FetchSession {
   [[nodiscard]] std::size_t size() const { return size_; }
   [[nodiscard]] std::size_t memory_bytes() const { return memory_bytes_; }
 
-  const std::int32_t id;
+  std::int32_t id = 0;  // before it is kept
   const bool privileged;
   const bool uses_topic_ids;
   const MonotonicTime created;
@@ -196,15 +244,18 @@ FetchSession::Partition& FetchSession::put(const TopicKey& key, const std::strin
   return partition->second;
 }
 
-void FetchSession::forget(const TopicKey& key, PartitionIndex index) {
+void FetchSession::forget(const TopicKey& key, const std::vector<std::int32_t>& indexes) {
   const auto topic = topics_.find(key);
   if (topic == topics_.end()) return;
-  const auto partition = topic->second.partitions.find(index);
-  if (partition == topic->second.partitions.end()) return;
-  unlink(partition->second);
-  topic->second.partitions.erase(partition);
-  --size_;
-  memory_bytes_ -= sizeof(Partition) + kNodeBytes;
+  for (const std::int32_t index : indexes) {
+    const auto partition = topic->second.partitions.find(PartitionIndex(index));
+    if (partition == topic->second.partitions.end()) continue;
+    unlink(partition->second);
+    topic->second.partitions.erase(partition);
+    --size_;
+    memory_bytes_ -= sizeof(Partition) + kNodeBytes;
+    if (topic->second.partitions.empty()) break;
+  }
   if (!topic->second.partitions.empty()) return;
   memory_bytes_ -= bytes_of(topic->first, topic->second);
   topics_.erase(topic);
@@ -239,27 +290,32 @@ std::int32_t FetchSessions::next_epoch(std::int32_t epoch) {
 }
 
 FetchContext FetchSessions::begin(FetchRequest& request, std::int16_t version, const NameOfTopic& name_of,
-                                  MonotonicTime now) {
+                                  MonotonicTime now, bool names_once) {
   FetchContext context;
   context.epoch = request.session_epoch;
   context.uses_topic_ids = version >= kFirstVersionWithTopicIds;
   // The replica id moved with version 15 (KIP-903).
   context.is_from_follower = (version >= 15 ? request.replica_state.replica_id : request.replica_id).value() >= 0;
   const bool is_full = request.session_epoch == kInitialEpoch || request.session_epoch == kFinalEpoch;
-  if (is_full) return begin_full(request, std::move(context), name_of);
-  return begin_incremental(request, std::move(context), name_of, now);
+  if (is_full) return begin_full(request, std::move(context), name_of, names_once);
+  return begin_incremental(request, std::move(context), name_of, now, names_once);
 }
 
-FetchContext FetchSessions::begin_full(FetchRequest& request, FetchContext context, const NameOfTopic& name_of) {
+void FetchSessions::name_once(FetchRequest& request, std::int16_t version, const NameOfTopic& name_of) {
+  request.topics = once_each(std::move(request.topics), version >= kFirstVersionWithTopicIds, name_of);
+}
+
+FetchContext FetchSessions::begin_full(FetchRequest& request, FetchContext context, const NameOfTopic& name_of, bool names_once) {
   // A session that a full request names is over.
   if (request.session_id != kNoSession) remove(request.session_id);
   context.kind = request.session_epoch == kFinalEpoch ? Kind::kSessionless : Kind::kFull;
-  context.topics = once_each(std::move(request.topics), context.uses_topic_ids, name_of);
+  if (!names_once) request.topics = once_each(std::move(request.topics), context.uses_topic_ids, name_of);
+  context.topics = std::move(request.topics);
   return context;
 }
 
 FetchContext FetchSessions::begin_incremental(FetchRequest& request, FetchContext context, const NameOfTopic& name_of,
-                                              MonotonicTime now) {
+                                              MonotonicTime now, bool names_once) {
   const auto refuse = [&](ErrorCode error) {
     context.error = error;
     return std::move(context);
@@ -275,19 +331,21 @@ FetchContext FetchSessions::begin_incremental(FetchRequest& request, FetchContex
     const std::string name = context.uses_topic_ids ? name_of(topic.topic_id).value_or("") : "";
     for (const PartitionRequest& partition : topic.partitions) {
       session->put(key, name, partition);
-      if (memory_bytes_ - session->counted_bytes + session->memory_bytes() <= options_.memory_bytes_max) continue;
+      const bool fits = memory_bytes_ - session->counted_bytes + session->memory_bytes() <= options_.memory_bytes_max;
+      if (fits && session->size() <= options_.partitions_max) continue;
       remove(session->id);
       return refuse(ErrorCode::kFetchSessionIdNotFound);
     }
   }
   for (const auto& topic : request.forgotten_topics_data) {
     const TopicKey key = key_of(topic, context.uses_topic_ids);
-    for (const std::int32_t partition : topic.partitions) session->forget(key, PartitionIndex(partition));
+    session->forget(key, topic.partitions);
   }
   if (session->empty()) {
     remove(session->id);
     context.kind = Kind::kSessionless;
-    context.topics = once_each(std::move(request.topics), context.uses_topic_ids, name_of);
+    if (!names_once) request.topics = once_each(std::move(request.topics), context.uses_topic_ids, name_of);
+    context.topics = std::move(request.topics);
     return context;
   }
   session->epoch = next_epoch(session->epoch);
@@ -298,7 +356,8 @@ FetchContext FetchSessions::begin_incremental(FetchRequest& request, FetchContex
   return context;
 }
 
-void FetchSessions::finish(const FetchContext& context, FetchResponse& response, MonotonicTime now) {
+void FetchSessions::finish(const FetchContext& context, FetchResponse& response, std::shared_ptr<FetchSession> made,
+                           MonotonicTime now) {
   response.session_id = kNoSession;
   response.error_code = context.error;
   if (context.error != ErrorCode::kNone) {
@@ -307,7 +366,7 @@ void FetchSessions::finish(const FetchContext& context, FetchResponse& response,
   }
   if (context.kind == Kind::kSessionless) return;
   if (context.kind == Kind::kFull) {
-    response.session_id = create(context, response, now);
+    response.session_id = keep(context, std::move(made), now);
     return;
   }
   FetchSession& session = *context.session;
@@ -331,11 +390,12 @@ void FetchSessions::finish(const FetchContext& context, FetchResponse& response,
   std::erase_if(response.responses, [](const auto& topic) { return topic.partitions.empty(); });
 }
 
-std::int32_t FetchSessions::create(const FetchContext& context, const FetchResponse& response, MonotonicTime now) {
+std::shared_ptr<FetchSession> FetchSessions::made_of(const FetchContext& context, const FetchResponse& response,
+                                                     MonotonicTime now, std::size_t partitions_max) {
   std::size_t size = 0;
   for (const auto& topic : response.responses) size += topic.partitions.size();
-  if (sessions_.size() >= options_.slots && !evict_for(context.is_from_follower, size, now)) return kNoSession;
-  auto session = std::make_shared<FetchSession>(new_id(), context.is_from_follower, context.uses_topic_ids, now);
+  if (context.error != ErrorCode::kNone || context.kind != Kind::kFull || size > partitions_max) return nullptr;
+  auto session = std::make_shared<FetchSession>(context.is_from_follower, context.uses_topic_ids, now);
 
   std::map<std::pair<TopicKey, PartitionIndex>, const PartitionRequest*> requests;
   std::map<TopicKey, const std::string*> names;
@@ -353,9 +413,16 @@ std::int32_t FetchSessions::create(const FetchContext& context, const FetchRespo
       auto& partition = session->put(key, *names.at(key), *request->second);
       partition.high_watermark = data.high_watermark;
       partition.local_log_start_offset = data.log_start_offset;
-      if (memory_bytes_ + session->memory_bytes() > options_.memory_bytes_max) return kNoSession;
     }
   }
+  return session;
+}
+
+std::int32_t FetchSessions::keep(const FetchContext& context, std::shared_ptr<FetchSession> session, MonotonicTime now) {
+  if (session == nullptr) return kNoSession;
+  if (sessions_.size() >= options_.slots && !evict_for(context.is_from_follower, session->size(), now)) return kNoSession;
+  if (memory_bytes_ + session->memory_bytes() > options_.memory_bytes_max) return kNoSession;
+  session->id = new_id();
   sessions_.emplace(session->id, session);
   touch(session, now);
   return session->id;

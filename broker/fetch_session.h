@@ -47,6 +47,8 @@ struct FetchSessionOptions {
   std::int32_t shards = 1;
   // For all sessions together. Beyond it, requests are answered without a session; clients then send full ones.
   std::size_t memory_bytes_max = 64 << 20;
+  // Of one session: each of its requests is work on all of them at once. Who names more is answered without a session.
+  std::size_t partitions_max = 20'000;
 };
 
 class FetchSessions {
@@ -57,12 +59,25 @@ class FetchSessions {
   FetchSessions(Random& random, FetchSessionOptions options) : random_(random), options_(options) {}
 
   // Takes the topics out of the request. To be called on the shard that owns request.session_id, if that is not 0.
+  // `names_once`: name_once has been called already.
   FetchContext begin(protocol::FetchRequest& request, std::int16_t version, const NameOfTopic& name_of,
-                     MonotonicTime now);
+                     MonotonicTime now, bool names_once = false);
+  // The part of `begin` that needs no session, for whom it takes too long on a shard: a partition that is named twice stands
+  // where it was first, with what was said last; topics have their names.
+  static void name_once(protocol::FetchRequest& request, std::int16_t version, const NameOfTopic& name_of);
 
   // `response` holds one entry for each partition of `context`, in the order in which the next request is to read them.
-  // Sets session id and error, and takes out what a client with a session knows already.
-  void finish(const FetchContext& context, protocol::FetchResponse& response, MonotonicTime now);
+  // Sets session id and error, and takes out what a client with a session knows already. `made`: made_of the same, which
+  // needs no session either.
+  void finish(const FetchContext& context, protocol::FetchResponse& response, std::shared_ptr<FetchSession> made,
+              MonotonicTime now);
+  void finish(const FetchContext& context, protocol::FetchResponse& response, MonotonicTime now) {
+    finish(context, response, made_of(context, response, now, options_.partitions_max), now);
+  }
+  // What may become a session; null where there is to be none.
+  [[nodiscard]] static std::shared_ptr<FetchSession> made_of(const FetchContext& context, const protocol::FetchResponse& response,
+                                                             MonotonicTime now,
+                                                             std::size_t partitions_max = FetchSessionOptions{}.partitions_max);
 
   [[nodiscard]] static std::int32_t shard_of(std::int32_t session_id, std::int32_t shards) {
     return static_cast<std::int32_t>(static_cast<std::uint32_t>(session_id) % static_cast<std::uint32_t>(shards));
@@ -79,11 +94,10 @@ class FetchSessions {
   // By value of an entry: followers' sessions are worth more than consumers', large ones more than small ones.
   using Worth = std::tuple<bool, std::size_t, std::int32_t>;
 
-  FetchContext begin_full(protocol::FetchRequest& request, FetchContext context, const NameOfTopic& name_of);
+  FetchContext begin_full(protocol::FetchRequest& request, FetchContext context, const NameOfTopic& name_of, bool names_once);
   FetchContext begin_incremental(protocol::FetchRequest& request, FetchContext context, const NameOfTopic& name_of,
-                                 MonotonicTime now);
-  [[nodiscard]] std::int32_t create(const FetchContext& context, const protocol::FetchResponse& response,
-                                    MonotonicTime now);
+                                 MonotonicTime now, bool names_once);
+  [[nodiscard]] std::int32_t keep(const FetchContext& context, std::shared_ptr<FetchSession> session, MonotonicTime now);
   bool evict_for(bool privileged, std::size_t size, MonotonicTime now);
   void touch(const std::shared_ptr<FetchSession>& session, MonotonicTime now);
   void remove(std::int32_t id);

@@ -34,6 +34,7 @@ class GroupCoordinators final : public PartitionObserver {
 
   // The coordinator of a partition, or NOT_COORDINATOR, or COORDINATOR_LOAD_IN_PROGRESS.
   [[nodiscard]] std::expected<std::shared_ptr<GroupRuntime>, protocol::ErrorCode> find(PartitionIndex partition) const;
+  [[nodiscard]] const coordinator::GroupOptions& options() const { return options_; }
   [[nodiscard]] const std::map<PartitionIndex, std::shared_ptr<GroupRuntime>>& all() const { return runtimes_; }
 
   // PartitionObserver

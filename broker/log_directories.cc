@@ -77,16 +77,39 @@ void LogDirectories::forget_last_run() {
 void LogDirectories::could_not_open(const std::string& topic, const replication::PartitionImage& partition, BrokerId self) {
   LogDirectoryState* directory = directory_for(topic, partition.partition_id, partition, self);
   if (directory == nullptr) return;
-  directory->has_unopened = true;
+  const std::lock_guard lock(unopened_mutex_);
+  directory->unopened.insert({topic, partition.partition_id});
+  const auto recovered = directory->recovery_points.find({topic, partition.partition_id});
+  if (recovered != directory->recovery_points.end()) directory->unopened_recovery_points.insert(*recovered);
   const auto start = directory->log_start_offsets.find({topic, partition.partition_id});
   if (start != directory->log_start_offsets.end()) directory->unopened_start_offsets.insert(*start);
   const auto cleaned = directory->cleaner_offsets.find({topic, partition.partition_id});
   if (cleaned != directory->cleaner_offsets.end()) directory->unopened_cleaner_offsets.insert(*cleaned);
 }
 
+void LogDirectories::no_longer_unopened(const storage::TopicPartition& partition) {
+  const std::lock_guard lock(unopened_mutex_);
+  for (LogDirectoryState& directory : directories_) {
+    directory.unopened.erase(partition);
+    directory.unopened_recovery_points.erase(partition);
+    directory.unopened_start_offsets.erase(partition);
+    directory.unopened_cleaner_offsets.erase(partition);
+  }
+}
+
+LogDirectories::Kept LogDirectories::kept_of(const LogDirectoryState& directory, const storage::TopicPartition& partition) const {
+  const std::lock_guard lock(unopened_mutex_);
+  const auto find = [&](const storage::OffsetCheckpoint& checkpoint) {
+    const auto found = checkpoint.find(partition);
+    return found == checkpoint.end() ? std::nullopt : std::optional(found->second);
+  };
+  return {find(directory.unopened_recovery_points), find(directory.unopened_start_offsets), find(directory.unopened_cleaner_offsets)};
+}
+
 Result<void> LogDirectories::mark_clean(BrokerEpoch broker_epoch) {
   for (LogDirectoryState& directory : directories_) {
-    if (directory.failed || directory.has_unopened) {
+    const std::lock_guard lock(unopened_mutex_);
+    if (directory.failed || !directory.unopened.empty()) {
       LOG_WARN("{} is not marked as cleanly shut down: not all of its partitions could be opened and flushed", directory.path());
       continue;
     }
@@ -101,7 +124,12 @@ bool LogDirectories::write_checkpoints(const std::vector<DirectoryOffsets>& offs
     if (directories_[i].failed) continue;
     storage::LogDirectory& directory = *directories_[i].files;
     storage::OffsetCheckpoint starts = offsets[i].log_start_offsets;
-    starts.insert(directories_[i].unopened_start_offsets.begin(), directories_[i].unopened_start_offsets.end());
+    storage::OffsetCheckpoint cleaned = offsets[i].cleaner_offsets;
+    {
+      const std::lock_guard lock(unopened_mutex_);
+      starts.insert(directories_[i].unopened_start_offsets.begin(), directories_[i].unopened_start_offsets.end());
+      cleaned.insert(directories_[i].unopened_cleaner_offsets.begin(), directories_[i].unopened_cleaner_offsets.end());
+    }
     const auto say = [&](const Result<void>& written) {
       if (!written) LOG_ERROR("checkpoints of {}: {}", directory.path(), written.error().context);
       all_written = all_written && written;
@@ -110,8 +138,6 @@ bool LogDirectories::write_checkpoints(const std::vector<DirectoryOffsets>& offs
     };
     if (kinds.recovery_points) say(directory.write_recovery_points(offsets[i].recovery_points));
     if (kinds.log_start_offsets) say(directory.write_log_start_offsets(starts));
-    storage::OffsetCheckpoint cleaned = offsets[i].cleaner_offsets;
-    cleaned.insert(directories_[i].unopened_cleaner_offsets.begin(), directories_[i].unopened_cleaner_offsets.end());
     if (kinds.cleaner_offsets && (!cleaned.empty() || directories_[i].has_cleaner_offsets)) {
       say(directory.write_cleaner_offsets(cleaned));
       directories_[i].has_cleaner_offsets = true;

@@ -8,6 +8,9 @@
 #include <deque>
 #include <functional>
 #include <memory>
+#include <mutex>
+#include <optional>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -27,9 +30,11 @@ struct LogDirectoryState {
   storage::OffsetCheckpoint cleaner_offsets;
   std::atomic<std::size_t> partitions{0};
   std::atomic<bool> failed{false};  // its partitions are offline until the next start
-  // A partition of it could not be opened: it is not marked as cleanly shut down, so that the next start looks closely.
-  std::atomic<bool> has_unopened{false};
-  storage::OffsetCheckpoint unopened_start_offsets;  // kept as they were; written by the starting thread only
+  // Partitions of it that could not be opened: it is not marked as cleanly shut down, so that the next start looks closely.
+  // What the checkpoints say of them is kept as it was. Guarded by the LogDirectories' mutex.
+  std::set<storage::TopicPartition> unopened;
+  storage::OffsetCheckpoint unopened_recovery_points;
+  storage::OffsetCheckpoint unopened_start_offsets;
   storage::OffsetCheckpoint unopened_cleaner_offsets;
   bool has_cleaner_offsets =
       false;  // without any there is no cleaner-offset-checkpoint; of the thread that writes them
@@ -84,8 +89,17 @@ class LogDirectories {
   // From here on a log that is opened is a new one: what the checkpoints said is of the past.
   void forget_last_run();
 
-  // On the starting thread.
+  // On any thread, as are the next two.
   void could_not_open(const std::string& topic, const replication::PartitionImage& partition, BrokerId self);
+  // It could, after all; or it is none any more.
+  void no_longer_unopened(const storage::TopicPartition& partition);
+  // What the checkpoints said of a partition that could not be opened.
+  struct Kept {
+    std::optional<Offset> recovery_point;
+    std::optional<Offset> log_start_offset;
+    std::optional<Offset> cleaned_to;
+  };
+  [[nodiscard]] Kept kept_of(const LogDirectoryState& directory, const storage::TopicPartition& partition) const;
 
   // Called on the thread that writes checkpoints, once a directory, when its disk has failed.
   using Failed = std::function<void(LogDirectoryState&, const Error&)>;
@@ -97,6 +111,7 @@ class LogDirectories {
 
  private:
   FileSystem& files_;
+  mutable std::mutex unopened_mutex_;
   std::deque<LogDirectoryState> directories_;
   Failed failed_;
   bool some_are_missing_ = false;

@@ -82,8 +82,7 @@ Result<void> load_logs(FileSystem& files, const std::vector<LogManager*>& manage
         job.opened ? job.manager->adopt(*job.topic, *job.partition, std::move(*job.opened)) : std::unexpected(job.opened.error());
     known.insert(fmt::format("{}-{}", job.topic->name, job.partition->partition_id.value()));
     if (!adopted) {
-      directories.could_not_open(job.topic->name, *job.partition, self);
-      LOG_ERROR("partition {}-{} is offline: {}", job.topic->name, job.partition->partition_id.value(), adopted.error().context);
+      job.manager->could_not_open(*job.topic, *job.partition, adopted.error());
     }
   }
   for (LogDirectoryState& directory : directories.all()) TRY(tidy(files, directory, known));

@@ -92,6 +92,7 @@ Result<LogManager::Opened> LogManager::open_log(const replication::MetadataImage
   LogDirectoryState* directory = directories_.directory_for(topic.name, partition.partition_id, partition, config_.node_id);
   if (directory == nullptr || directory->failed) return fail(Failure::kIo, "its log directory has failed");
   const std::string path = directory->files->partition_path(topic.name, partition.partition_id);
+  if (!ports_.has_descriptors()) return fail(Failure::kExhausted, path + ": too few descriptors are left (RLIMIT_NOFILE)");
   TRY_ASSIGN(auto stored_id, storage::read_partition_metadata(ports_.files, path));
   if (stored_id && *stored_id != topic.id) {
     // What an earlier topic of this name has left.
@@ -109,11 +110,14 @@ Result<LogManager::Opened> LogManager::open_log(const replication::MetadataImage
   const auto cleaned = directory->cleaner_offsets.find({topic.name, partition.partition_id});
   std::optional<Offset> cleaned_to;
   if (cleaned != directory->cleaner_offsets.end() && stored_id) cleaned_to = cleaned->second;
+  const LogDirectories::Kept kept = directories_.kept_of(*directory, {topic.name, partition.partition_id});
+  if (stored_id && !cleaned_to) cleaned_to = kept.cleaned_to;
+  const auto kept_offset = [&](const std::optional<Offset>& offset) { return stored_id ? offset.value_or(Offset(0)) : Offset(0); };
   storage::LogOptions options{
       .directory = path,
       .config = log_config_of(opened.config, config_),
-      .log_start_offset = offset_in(directory->log_start_offsets),
-      .recovery_point = offset_in(directory->recovery_points),
+      .log_start_offset = std::max(offset_in(directory->log_start_offsets), kept_offset(kept.log_start_offset)),
+      .recovery_point = std::max(offset_in(directory->recovery_points), kept_offset(kept.recovery_point)),
       .had_clean_shutdown = directory->was_clean,
       .cleaned_to = cleaned_to,
       .cleaned_before_recovery_point = directories_.cleaned_before_recovery_points() &&
@@ -148,21 +152,22 @@ void LogManager::tell_directories() {
 }
 
 void LogManager::apply(const replication::MetadataImage& image, const replication::MetadataDelta::Changes& changes) {
-  for (const auto& [id, name] : changes.deleted_topics) remove(id);
+  for (const auto& [id, name] : changes.deleted_topics) {
+    remove(id);
+    forget_unopened(id, name);
+  }
   for (const TopicId& id : changes.topics) {
     const auto topic = image.topic(id);
     if (!topic) continue;
     for (const auto& [index, partition] : topic->partitions) {
-      if (!is_mine(topic->name, partition)) continue;
+      if (!is_mine(topic->name, partition) || to_open_.contains({id, index})) continue;
       const LocalTopic* local = table_.find(id);
       const auto known = local == nullptr ? nullptr : local->find(index);
       if (known == nullptr) {
         auto opened = open_log(image, *topic, partition);
         const Result<void> adopted = opened ? adopt(*topic, partition, std::move(*opened)) : std::unexpected(opened.error());
         if (adopted) continue;
-        LOG_ERROR("partition {}-{} is offline: {}", topic->name, index.value(), adopted.error().context);
-        auto* directory = directories_.directory_for(topic->name, index, partition, config_.node_id);
-        if (directory != nullptr) directory->has_unopened = true;
+        could_not_open(*topic, partition, adopted.error());
       } else if (!known->is_offline() && known->leader().leader_epoch() != partition.leader_epoch) {
         known->lead(leadership(partition, known->config()));
         if (partition.leader == config_.node_id) {
@@ -182,6 +187,78 @@ void LogManager::apply(const replication::MetadataImage& image, const replicatio
     if (shard_ == 0) say_what_has_no_effect(image, resource.name);
     if (const LocalTopic* local = table_.find(resource.name)) change_config(image, *local);
   }
+}
+
+void LogManager::could_not_open(const replication::TopicImage& topic, const replication::PartitionImage& partition,
+                                const Error& error) {
+  LOG_ERROR("partition {}-{} is offline{}: {}", topic.name, partition.partition_id.value(),
+            is_passing(error.failure) ? " and will be tried again" : "", error.context);
+  directories_.could_not_open(topic.name, partition, config_.node_id);
+  if (!is_passing(error.failure)) return;
+  ports_.executor.post([this, id = topic.id, index = partition.partition_id] {
+    to_open_.emplace(id, index);
+    try_again_later();
+  });
+}
+
+void LogManager::forget_unopened(TopicId id, const std::string& name) {
+  for (auto at = to_open_.lower_bound({id, PartitionIndex(INT32_MIN)}); at != to_open_.end() && at->first == id;) {
+    directories_.no_longer_unopened({name, at->second});
+    at = to_open_.erase(at);
+  }
+}
+
+void LogManager::try_again_later() {
+  constexpr std::chrono::seconds kPause(1);
+  if (std::exchange(tries_again_, true)) return;
+  ports_.timers.start(ports_.clock.monotonic() + kPause, [this] { try_again(); });
+}
+
+// One at a time and on a pool, because it may be a long recovery.
+void LogManager::try_again() {
+  tries_again_ = false;
+  while (!to_open_.empty()) {
+    const auto id = to_open_.begin()->first;
+    const auto index = to_open_.begin()->second;
+    const auto image = ports_.image();
+    const auto topic = image->topic(id);
+    const replication::PartitionImage* partition = topic ? image->partition(id, index) : nullptr;
+    if (partition == nullptr) {
+      to_open_.erase(to_open_.begin());
+      continue;
+    }
+    tries_again_ = true;
+    ports_.flusher.run([this, image, topic, partition, id, index] {
+      auto opened = std::make_shared<Result<Opened>>(open_log(*image, *topic, *partition));
+      ports_.executor.post([this, id, index, opened] { opened_after_all(id, index, std::move(*opened)); });
+    });
+    return;
+  }
+}
+
+void LogManager::opened_after_all(TopicId id, PartitionIndex index, Result<Opened> opened) {
+  tries_again_ = false;
+  const auto image = ports_.image();
+  const auto topic = image->topic(id);
+  const replication::PartitionImage* partition = topic ? image->partition(id, index) : nullptr;
+  to_open_.erase({id, index});
+  if (partition == nullptr) {
+    if (opened) set_aside(*opened->log, id);
+    return try_again();
+  }
+  const Result<void> adopted = opened ? adopt(*topic, *partition, std::move(*opened)) : std::unexpected(opened.error());
+  if (adopted) {
+    directories_.no_longer_unopened({topic->name, index});
+    tell_directories();
+    LOG_INFO("partition {}-{} is open after all", topic->name, index.value());
+    return try_again();
+  }
+  if (is_passing(adopted.error().failure)) {
+    to_open_.emplace(id, index);
+    return try_again_later();
+  }
+  LOG_ERROR("partition {}-{} stays offline until the next start: {}", topic->name, index.value(), adopted.error().context);
+  try_again();
 }
 
 void LogManager::change_config(const replication::MetadataImage& image, const LocalTopic& topic) {
@@ -212,21 +289,25 @@ void LogManager::remove(TopicId topic) {
     if (!partition) continue;
     partition->resign();
     ports_.observer.leads_no_longer(partition);
-    // Kafka's name for it: out of the way at once, gone after file.delete.delay.ms.
-    const std::string& path = partition->log().directory();
-    const std::string gone = renamed(path, topic, "delete");
-    if (auto* directory = directories_.holding(path)) --directory->partitions;
-    if (Result<void> moved = ports_.files.rename(path, gone); !moved) {
-      LOG_ERROR("deleting {}: {}", path, moved.error().context);
-      continue;
-    }
-    ports_.timers.start(ports_.clock.monotonic() + std::min(partition->config().file_delete_delay, kDelayMax), [this, gone] {
-      ports_.flusher.run([this, gone] {
-        if (Result<void> removed = ports_.files.remove_tree(gone); !removed) LOG_ERROR("removing {}: {}", gone, removed.error().context);
-      });
-    });
+    set_aside(partition->log(), topic, partition->config().file_delete_delay);
   }
   if (!removed_partitions.empty()) ports_.topic_removed();
+}
+
+// Kafka's name for it: out of the way at once, gone after file.delete.delay.ms.
+void LogManager::set_aside(const storage::Log& log, TopicId topic, std::chrono::milliseconds delay) {
+  const std::string& path = log.directory();
+  const std::string gone = renamed(path, topic, "delete");
+  if (auto* directory = directories_.holding(path)) --directory->partitions;
+  if (Result<void> moved = ports_.files.rename(path, gone); !moved) {
+    LOG_ERROR("deleting {}: {}", path, moved.error().context);
+    return;
+  }
+  ports_.timers.start(ports_.clock.monotonic() + std::min(delay, kDelayMax), [this, gone] {
+    ports_.flusher.run([this, gone] {
+      if (Result<void> removed = ports_.files.remove_tree(gone); !removed) LOG_ERROR("removing {}: {}", gone, removed.error().context);
+    });
+  });
 }
 
 void LogManager::remove_later(std::vector<std::string> paths, std::chrono::milliseconds delay) {

@@ -6,7 +6,9 @@
 
 #include <functional>
 #include <memory>
+#include <set>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "broker/log_directories.h"
@@ -40,6 +42,8 @@ struct LogManagerPorts {
   std::function<void(std::vector<replication::DirectoryAssignment>)> assign_directories;
   // A topic was deleted: what the checkpoints say of it must not be taken for the next topic of its name.
   std::function<void()> topic_removed;
+  std::function<std::shared_ptr<const replication::MetadataImage>()> image;  // the shard's; on its thread
+  std::function<bool()> has_descriptors;  // for one more log; on any thread
 };
 
 class LogManager final : public DiskMonitor {
@@ -56,6 +60,9 @@ class LogManager final : public DiskMonitor {
   // Opens or creates the log of a partition, and recovers it if it has to be.
   Result<Opened> open_log(const replication::MetadataImage& image, const replication::TopicImage& topic,
                           const replication::PartitionImage& partition) const;
+  // A partition that could not be opened: it is offline. Where what was lacking may come back (descriptors), it is tried again
+  // from time to time. On any thread at the start, on the shard's thread afterwards.
+  void could_not_open(const replication::TopicImage& topic, const replication::PartitionImage& partition, const Error& error);
   // From here on the partition is served.
   Result<void> adopt(const replication::TopicImage& topic, const replication::PartitionImage& partition, Opened opened);
 
@@ -88,6 +95,11 @@ class LogManager final : public DiskMonitor {
     return {ports_.clock, ports_.executor, ports_.timers, ports_.flusher, *this};
   }
   void remove(TopicId topic);
+  void set_aside(const storage::Log& log, TopicId topic, std::chrono::milliseconds delay = {});
+  void forget_unopened(TopicId id, const std::string& name);
+  void try_again_later();
+  void try_again();
+  void opened_after_all(TopicId id, PartitionIndex index, Result<Opened> opened);
   void maintain(Partition& partition, Timestamp now);
 
   LogManagerPorts ports_;
@@ -97,6 +109,8 @@ class LogManager final : public DiskMonitor {
   const ShardIndex shard_;
   const ShardIndex shards_;
   std::vector<replication::DirectoryAssignment> untold_;
+  std::set<std::pair<TopicId, PartitionIndex>> to_open_;  // offline for a lack that may pass
+  bool tries_again_ = false;
 };
 
 // What of the topic's own configuration has no effect here, for the log.

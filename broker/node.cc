@@ -31,7 +31,7 @@ using replication::LocalController;
 constexpr std::chrono::seconds kDrainMax(10);
 constexpr std::chrono::milliseconds kNever = std::chrono::hours(24 * 365);  // an interval may be longer than a clock can count
 
-Result<net::ServerOptions> server_options(const config::NetworkConfig& network, std::size_t shards) {
+Result<net::ServerOptions> server_options(const config::NetworkConfig& network, std::size_t shards, std::size_t open_files_max) {
   net::ServerOptions options;
   options.limits.frame_bytes_max = static_cast<std::size_t>(network.socket_request_max_bytes);
   constexpr std::chrono::milliseconds kForEver = std::chrono::hours(24 * 365);
@@ -41,8 +41,8 @@ Result<net::ServerOptions> server_options(const config::NetworkConfig& network, 
   options.socket.receive_buffer_bytes = network.socket_receive_buffer_bytes;
   options.backlog = network.socket_listen_backlog;
   // Some of the descriptors are kept for logs: a crowd of clients must not keep a partition from being opened.
-  const std::size_t for_clients = net::raise_open_files_max() / 4 * 3;
-  options.connections_max = std::min(static_cast<std::size_t>(network.max_connections), for_clients);
+  options.connections_max = std::min(static_cast<std::size_t>(network.max_connections), open_files_max / 4 * 3);
+  options.descriptors_max = open_files_max - net::descriptors_for_moments(open_files_max);
   options.connections_per_ip_max = static_cast<std::size_t>(network.max_connections_per_ip);
   auto limits = net::resolve_all(network.max_connections_per_ip_overrides);
   if (!limits) return std::unexpected(limits.error().within("max.connections.per.ip.overrides"));
@@ -97,6 +97,7 @@ class Node {
 
   config::NodeConfig config_;  // constant once bind_listeners() has filled in ports
   const MonotonicTime started_;
+  const std::size_t open_files_max_ = net::raise_open_files_max();
   net::SystemClock clock_;
   net::SystemRandom random_;
   net::PosixFileSystem files_;
@@ -107,6 +108,8 @@ class Node {
   net::ThreadPool metadata_sync_{"metadata-sync", 1};
   std::unique_ptr<StateStore> state_store_;
   net::ThreadPool coordinator_reads_{"coordinator", 1};
+  net::ThreadPool large_requests_pool_{"large-requests", 1};
+  LargeRequests large_requests_{large_requests_pool_};
   std::unique_ptr<storage::LogDirectory> metadata_directory_;  // where it is none of log.dirs
   std::unique_ptr<storage::StateDirectory> state_directory_;
   std::unique_ptr<storage::DiskReserve> reserve_;
@@ -287,7 +290,7 @@ Result<void> Node::start_shards() {
   const auto count = static_cast<ShardIndex>(runtimes_.size());
   const auto image = controller_->image();
   metadata_fetches_ = std::make_unique<MetadataFetches>(clock_, control_->reactor(), control_->reactor(), *controller_, cluster_id_);
-  TRY_ASSIGN(const net::ServerOptions server, server_options(config_.network, count));
+  TRY_ASSIGN(const net::ServerOptions server, server_options(config_.network, count, open_files_max_));
   std::vector<LogManager*> managers;
   for (ShardIndex i = 0; i < count; ++i) {
     ShardRuntime& shard = runtimes_[i];
@@ -297,7 +300,7 @@ Result<void> Node::start_shards() {
         GroupCoordinators::Ports{clock_, reactor, reactor, reactor, random_, coordinator_reads_, directories_, *state_store_},
         config_);
     shard.broker =
-        std::make_unique<Broker>(Broker::Ports{clock_, reactor, reactor, random_}, config_, cluster_id_,
+        std::make_unique<Broker>(Broker::Ports{clock_, reactor, reactor, random_, large_requests_}, config_, cluster_id_,
                                  controller_->kraft_version(), *shard.control, *shard.groups, shards_, i, count);
     shard.broker->set_image(image);
     shard.logs = std::make_unique<LogManager>(
@@ -305,7 +308,10 @@ Result<void> Node::start_shards() {
             files_, clock_, reactor, reactor, flusher_, *shard.groups,
             [this](LogDirectoryState& directory, const Error& error) { directory_failed(directory, error); },
             [this](auto assignments) { controller_->assign_directories(std::move(assignments)); },
-            [this] { forget_checkpoints(); }},
+            [this] { forget_checkpoints(); }, [&shard] { return shard.broker->image(); },
+            [files_max = open_files_max_] {
+              return net::has_free_descriptors(files_max, 2 * net::descriptors_for_moments(files_max));
+            }},
         config_, shard.broker->partitions(), directories_, i, count);
     shard.server = std::make_unique<net::Server>(reactor, *shard.broker, server);
     managers.push_back(shard.logs.get());
@@ -489,6 +495,7 @@ void Node::stop_threads() {
   if (control_) control_->stop();
   metadata_sync_.stop();  // what it still does is of the controller's log
   for (const auto& thread : threads_) thread->stop();
+  large_requests_pool_.stop();
   // What they still do is of the shards' log managers and of the checkpoints, which are written once more after this.
   flusher_.stop();
 }

@@ -23,11 +23,13 @@ struct RequestFrame {
 // to be read.
 Result<RequestFrame> parse_request(ByteView frame);
 
+// `is_too_large` is set where it has more than `elements_max` elements; it is then not read to its end.
 template <class Message>
-Result<Message> parse_body(const RequestFrame& request) {
-  protocol::Reader reader(request.body);
+Result<Message> parse_body(const RequestFrame& request, std::size_t elements_max = SIZE_MAX, bool* is_too_large = nullptr) {
+  protocol::Reader reader(request.body, elements_max);
   Message message;
   message.decode(reader, request.version);
+  if (is_too_large != nullptr) *is_too_large = reader.has_too_many_elements();
   if (!reader.ok()) {
     return fail(Failure::kMalformed, std::string(request.api->name) + " version " + std::to_string(request.version) +
                                          " that cannot be read: " + reader.error());

@@ -14,6 +14,16 @@ void Reader::fail(std::string_view why) {
   error_ = std::string(why) + " (at byte " + std::to_string(position_) + " of " + std::to_string(bytes_.size()) + ")";
 }
 
+bool Reader::take_elements(std::size_t count) {
+  if (count <= elements_left_) {
+    elements_left_ -= count;
+    return true;
+  }
+  has_too_many_elements_ = ok();
+  fail("too many elements");
+  return false;
+}
+
 ByteView Reader::view(std::size_t count) {
   if (count > remaining()) {
     fail("the message ends too early");
@@ -106,7 +116,7 @@ Bytes Reader::bytes() {
 
 std::optional<Bytes> Reader::nullable_bytes() {
   const std::int64_t length = bytes_length();
-  if (length < 0) return std::nullopt;
+  if (length < 0 || !take_elements(static_cast<std::size_t>(length) >> 10)) return std::nullopt;
   return to_bytes(view(static_cast<std::size_t>(length)));
 }
 
@@ -139,6 +149,7 @@ std::optional<std::size_t> Reader::nullable_array_count() {
     fail("an array states " + std::to_string(count) + " elements with " + std::to_string(remaining()) + " bytes left");
     return std::nullopt;
   }
+  if (!take_elements(static_cast<std::size_t>(count))) return std::nullopt;
   return static_cast<std::size_t>(count);
 }
 
@@ -149,7 +160,7 @@ std::uint32_t Reader::tagged_field_count() {
     fail(count > kTagMax ? kNegativeLength : "there are more than 10000 tagged fields");
     return 0;
   }
-  return count;
+  return take_elements(count) ? count : 0;
 }
 
 void Writer::fail(std::string_view why) {

@@ -38,12 +38,14 @@ struct UnknownTaggedField {
 
 class Reader {
  public:
-  explicit Reader(ByteView bytes) : bytes_(bytes) {}
+  // More elements than `elements_max`, in all arrays together, are an error. A KiB that is copied counts as one.
+  explicit Reader(ByteView bytes, std::size_t elements_max = SIZE_MAX) : bytes_(bytes), elements_left_(elements_max) {}
 
   [[nodiscard]] bool ok() const { return error_.empty(); }
   [[nodiscard]] const std::string& error() const { return error_; }
   // Keeps the first reason; everything read afterwards is zero or empty.
   void fail(std::string_view why);
+  [[nodiscard]] bool has_too_many_elements() const { return has_too_many_elements_; }
 
   void set_flexible(bool flexible) { flexible_ = flexible; }
   [[nodiscard]] bool flexible() const { return flexible_; }
@@ -97,6 +99,7 @@ class Reader {
     const ByteView from = view(sizeof(T));
     return from.empty() ? T{} : load_big_endian<T>(from.data());
   }
+  bool take_elements(std::size_t count);  // false, and failed, if there are too many
   std::uint32_t tagged_field_count();
   std::int64_t compact_length();
   std::int64_t string_length();  // -1: null
@@ -104,7 +107,9 @@ class Reader {
 
   ByteView bytes_;
   std::size_t position_ = 0;
+  std::size_t elements_left_;
   bool flexible_ = false;
+  bool has_too_many_elements_ = false;
   std::string error_;
 };
 

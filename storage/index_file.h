@@ -29,6 +29,7 @@ class IndexFile {
   Result<void> write_out();  // what is pending goes to the file
   // The file, for syncing; created if it does not exist.
   Result<std::shared_ptr<File>> file();
+  void close() { file_.reset(); }  // it is opened again when it is needed
   [[nodiscard]] const std::string& path() const { return path_; }
   void path_is(std::string path) { path_ = std::move(path); }  // after it was renamed
 

@@ -238,6 +238,7 @@ Result<void> Log::close_clean() {
   TRY_ASSIGN(const FlushJob job, begin_flush());
   TRY(job.run());
   complete_flush(job);
+  active().close_indexes();  // other logs may need the descriptors to be closed
   return {};
 }
 

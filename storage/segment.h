@@ -78,6 +78,11 @@ class Segment {
   Result<void> truncate_to(Offset offset, const LogConfig& config);
   // The segment ends here: the last time index entry, and the indexes to their files.
   Result<void> seal();
+  // Gives the descriptors of the indexes back.
+  void close_indexes() {
+    offset_index_.entries().close();
+    time_index_.entries().close();
+  }
   [[nodiscard]] bool index_is_full(const LogConfig& config) const;
 
   Result<void> append_aborted(const AbortedTransaction& aborted);

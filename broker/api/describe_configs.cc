@@ -13,6 +13,7 @@ using protocol::DescribeConfigsRequest;
 using protocol::DescribeConfigsResponse;
 using protocol::ErrorCode;
 using replication::ConfigResourceType;
+constexpr std::size_t kResourcesInline = 50;  // each has some forty entries
 using Outcome = DescribeConfigsResponse::DescribeConfigsResult;
 
 void list(const std::vector<config::ConfigEntry>& entries, const DescribeConfigsRequest& request,
@@ -36,8 +37,7 @@ void list(const std::vector<config::ConfigEntry>& entries, const DescribeConfigs
   }
 }
 
-config::DynamicBrokerConfigs dynamic_configs(const Broker& broker) {
-  const auto& image = *broker.image();
+config::DynamicBrokerConfigs dynamic_configs(const Broker& broker, const replication::MetadataImage& image) {
   return {image.configs(ConfigResourceType::kBroker, std::to_string(broker.config().node_id.value())),
           image.configs(ConfigResourceType::kBroker, "")};
 }
@@ -54,9 +54,8 @@ void fail_with(Outcome& result, ErrorCode error, std::string message) {
   result.error_message = std::move(message);
 }
 
-void describe(const Broker& broker, const DescribeConfigsRequest& request,
+void describe(const Broker& broker, const replication::MetadataImage& image, const DescribeConfigsRequest& request,
               const DescribeConfigsRequest::DescribeConfigsResource& resource, Outcome& result) {
-  const auto& image = *broker.image();
   switch (static_cast<ConfigResourceType>(resource.resource_type)) {
     case ConfigResourceType::kTopic: {
       if (auto why = replication::invalid_topic_name(resource.resource_name)) {
@@ -64,11 +63,11 @@ void describe(const Broker& broker, const DescribeConfigsRequest& request,
       }
       if (image.topic(resource.resource_name) == nullptr) return fail_with(result, ErrorCode::kUnknownTopicOrPartition, "");
       const auto& overrides = image.configs(ConfigResourceType::kTopic, resource.resource_name);
-      return list(config::describe_topic(broker.config(), dynamic_configs(broker), overrides), request, resource, result);
+      return list(config::describe_topic(broker.config(), dynamic_configs(broker, image), overrides), request, resource, result);
     }
     case ConfigResourceType::kBroker: {
       if (resource.resource_name.empty()) {
-        return list(config::describe_cluster_default(broker.config(), dynamic_configs(broker)), request, resource, result);
+        return list(config::describe_cluster_default(broker.config(), dynamic_configs(broker, image)), request, resource, result);
       }
       if (!is_integer(resource.resource_name)) {
         return fail_with(result, ErrorCode::kInvalidRequest, "Broker id must be an integer, but it is: " + resource.resource_name);
@@ -78,7 +77,7 @@ void describe(const Broker& broker, const DescribeConfigsRequest& request,
                          "Unexpected broker id, expected " + std::to_string(broker.config().node_id.value()) +
                              " or empty string, but received " + resource.resource_name);
       }
-      return list(config::describe_broker(broker.config(), dynamic_configs(broker)), request, resource, result);
+      return list(config::describe_broker(broker.config(), dynamic_configs(broker, image)), request, resource, result);
     }
     default:
       return fail_with(result, ErrorCode::kInvalidRequest,
@@ -90,17 +89,27 @@ void describe(const Broker& broker, const DescribeConfigsRequest& request,
 }  // namespace
 
 Task<net::Reply> describe_configs(Broker& broker, Call call) {
-  const auto request = parse_body<DescribeConfigsRequest>(call.request);
+  auto request = parse_inline<DescribeConfigsRequest>(call);
+  if (call.is_large) request = co_await parse_large<DescribeConfigsRequest>(broker, call);
   if (!request) co_return refuse(call, request.error());
+  if (request->resources.size() > kResourcesInline) call.is_large = true;
   DescribeConfigsResponse response;
-  for (const auto& resource : request->resources) {
-    Outcome& result = response.results.emplace_back();
-    result.resource_type = resource.resource_type;
-    result.resource_name = resource.resource_name;
-    result.error_message = "";
-    describe(broker, *request, resource, result);
-  }
-  co_return respond(call, response);
+  const auto image = broker.image();
+  const bool is_complete = co_await aside(broker, call.is_large, [&] {
+    std::size_t entries = 0;
+    for (const auto& resource : request->resources) {
+      Outcome& result = response.results.emplace_back();
+      result.resource_type = resource.resource_type;
+      result.resource_name = resource.resource_name;
+      result.error_message = "";
+      describe(broker, *image, *request, resource, result);
+      entries += 1 + result.configs.size();
+      if (entries > kAnswerElementsMax) return false;
+    }
+    return true;
+  });
+  if (!is_complete) co_return refuse(call, answer_too_large());
+  co_return co_await answer_with(broker, call, response, *request);
 }
 
 }  // namespace kurier::broker::api

@@ -7,18 +7,20 @@ namespace kurier::broker::api {
 
 using protocol::ErrorCode;
 
-Task<net::Reply> describe_quorum(Broker& broker, Call call) {
-  const auto request = parse_body<protocol::DescribeQuorumRequest>(call.request);
-  if (!request) co_return refuse(call, request.error());
-  const auto quorum = co_await broker.control().quorum();
-  const Timestamp now = broker.ports().clock.wall();
-  protocol::DescribeQuorumResponse response;
+namespace {
+
+using protocol::DescribeQuorumRequest;
+using protocol::DescribeQuorumResponse;
+
+DescribeQuorumResponse describe(const DescribeQuorumRequest& request, const replication::LocalController::Quorum& quorum,
+                                std::int16_t version, Timestamp now) {
+  DescribeQuorumResponse response;
   // Exactly the one partition that there is, or none at all.
-  const bool is_metadata = request->topics.size() == 1 && request->topics.front().topic_name == "__cluster_metadata" &&
-                           request->topics.front().partitions.size() == 1 &&
-                           request->topics.front().partitions.front().partition_index.value() == 0;
+  const bool is_metadata = request.topics.size() == 1 && request.topics.front().topic_name == "__cluster_metadata" &&
+                           request.topics.front().partitions.size() == 1 &&
+                           request.topics.front().partitions.front().partition_index.value() == 0;
   response.error_message = "";
-  for (const auto& topic_request : request->topics) {
+  for (const auto& topic_request : request.topics) {
     auto& topic = response.topics.emplace_back();
     topic.topic_name = topic_request.topic_name;
     for (const auto& partition_request : topic_request.partitions) {
@@ -36,7 +38,7 @@ Task<net::Reply> describe_quorum(Broker& broker, Call call) {
       for (const replication::Voter& voter : quorum.voters) {
         auto& state = partition.current_voters.emplace_back();
         state.replica_id = voter.id;
-        if (call.request.version >= 2) state.replica_directory_id = voter.directory_id;
+        if (version >= 2) state.replica_directory_id = voter.directory_id;
         state.log_end_offset = quorum.log_end_offset;
         state.last_fetch_timestamp = now;
         state.last_caught_up_timestamp = now;
@@ -44,7 +46,7 @@ Task<net::Reply> describe_quorum(Broker& broker, Call call) {
       for (const auto& observer : quorum.observers) {
         auto& state = partition.observers.emplace_back();
         state.replica_id = observer.id;
-        if (call.request.version >= 2) state.replica_directory_id = observer.directory_id;
+        if (version >= 2) state.replica_directory_id = observer.directory_id;
         state.log_end_offset = observer.log_end_offset;
         state.last_fetch_timestamp = observer.last_fetch;
         state.last_caught_up_timestamp = observer.last_caught_up;
@@ -52,14 +54,27 @@ Task<net::Reply> describe_quorum(Broker& broker, Call call) {
     }
   }
   for (const replication::Voter& voter : quorum.voters) {
-    if (call.request.version < 2 || !is_metadata) break;
+    if (version < 2 || !is_metadata) break;
     auto& node = response.nodes.emplace_back();
     node.node_id = voter.id;
     for (const replication::VoterEndpoint& endpoint : voter.endpoints) {
       node.listeners.push_back({.name = endpoint.name, .host = endpoint.host, .port = endpoint.port});
     }
   }
-  co_return respond(call, response);
+  return response;
+}
+
+}  // namespace
+
+Task<net::Reply> describe_quorum(Broker& broker, Call call) {
+  auto request = parse_inline<DescribeQuorumRequest>(call);
+  if (call.is_large) request = co_await parse_large<DescribeQuorumRequest>(broker, call);
+  if (!request) co_return refuse(call, request.error());
+  const auto quorum = co_await broker.control().quorum();
+  auto response = co_await aside(broker, call.is_large, [&, now = broker.ports().clock.wall()] {
+    return describe(*request, quorum, call.request.version, now);
+  });
+  co_return co_await answer_with(broker, call, response, *request);
 }
 
 }  // namespace kurier::broker::api

@@ -1,5 +1,5 @@
 #include <algorithm>
-#include <set>
+#include <string_view>
 
 #include "broker/api/handlers.h"
 #include "broker/api/topic_views.h"
@@ -56,31 +56,34 @@ DescribeTopicPartitionsResponse refused(const DescribeTopicPartitionsRequest& re
   return response;
 }
 
-}  // namespace
-
-Task<net::Reply> describe_topic_partitions(Broker& broker, Call call) {
-  const auto request = parse_body<DescribeTopicPartitionsRequest>(call.request);
-  if (!request) co_return refuse(call, request.error());
-  if (const ErrorCode error = check(*request); error != ErrorCode::kNone)
-    co_return respond(call, refused(*request, error));
-  const auto image = broker.image();
-  std::set<std::string> names;
-  for (const auto& topic : request->topics) names.insert(topic.name);
-  const bool all = names.empty();
-  if (all) {
-    for (const auto& [name, id] : image->topic_ids()) names.insert(name);
+// In their order, each once.
+std::vector<std::string_view> names_of(const DescribeTopicPartitionsRequest& request, const replication::MetadataImage& image) {
+  std::vector<std::string_view> names;
+  for (const auto& topic : request.topics) names.emplace_back(topic.name);
+  if (names.empty()) {
+    for (const auto& [name, id] : image.topic_ids()) names.emplace_back(name);
   }
+  std::ranges::sort(names);
+  const auto twice = std::ranges::unique(names);
+  names.erase(twice.begin(), twice.end());
+  return names;
+}
+
+DescribeTopicPartitionsResponse describe_all(const DescribeTopicPartitionsRequest& request, const replication::MetadataImage& image,
+                                             std::int32_t partitions_max) {
+  if (const ErrorCode error = check(request); error != ErrorCode::kNone) return refused(request, error);
+  std::vector<std::string_view> names = names_of(request, image);
   PartitionIndex first(0);
-  if (request->cursor) {
+  if (request.cursor) {
     // Topics are described by name; those before the cursor were in earlier answers.
-    names.erase(names.begin(), names.lower_bound(request->cursor->topic_name));
-    if (!names.empty() && *names.begin() == request->cursor->topic_name) first = request->cursor->partition_index;
+    names.erase(names.begin(), std::ranges::lower_bound(names, std::string_view(request.cursor->topic_name)));
+    if (!names.empty() && names.front() == request.cursor->topic_name) first = request.cursor->partition_index;
   }
   // max.request.partition.size.limit bounds what a client may ask for.
-  auto room = static_cast<std::size_t>(
-      std::max(1, std::min(request->response_partition_limit, broker.config().max_request_partition_size_limit)));
+  auto room = static_cast<std::size_t>(std::max(1, std::min(request.response_partition_limit, partitions_max)));
   DescribeTopicPartitionsResponse response;
-  for (const std::string& name : names) {
+  for (const std::string_view view : names) {
+    const std::string name(view);
     if (room == 0) {
       response.next_cursor = DescribeTopicPartitionsResponse::Cursor{};
       response.next_cursor->topic_name = name;
@@ -90,13 +93,13 @@ Task<net::Reply> describe_topic_partitions(Broker& broker, Call call) {
     out.name = name;
     out.is_internal = is_internal_topic(name);
     out.topic_authorized_operations = kAllTopicOperations;
-    const auto topic = image->topic(name);
+    const auto topic = image.topic(name);
     if (topic == nullptr) {
       out.error_code = replication::invalid_topic_name(name) ? ErrorCode::kInvalidTopicException
                                                              : ErrorCode::kUnknownTopicOrPartition;
       continue;
     }
-    const auto next = describe(*image, *topic, first, room, out);
+    const auto next = describe(image, *topic, first, room, out);
     first = PartitionIndex(0);
     room -= out.partitions.size();
     if (next) {
@@ -106,7 +109,20 @@ Task<net::Reply> describe_topic_partitions(Broker& broker, Call call) {
       break;
     }
   }
-  co_return respond(call, response);
+  return response;
+}
+
+}  // namespace
+
+Task<net::Reply> describe_topic_partitions(Broker& broker, Call call) {
+  auto request = parse_inline<DescribeTopicPartitionsRequest>(call);
+  if (call.is_large) request = co_await parse_large<DescribeTopicPartitionsRequest>(broker, call);
+  if (!request) co_return refuse(call, request.error());
+  const auto image = broker.image();
+  auto response = co_await aside(broker, call.is_large, [&, partitions_max = broker.config().max_request_partition_size_limit] {
+    return describe_all(*request, *image, partitions_max);
+  });
+  co_return co_await answer_with(broker, call, response, *request);
 }
 
 }  // namespace kurier::broker::api

@@ -2,8 +2,6 @@
 //
 // What a session knows (broker/fetch_session.h) is added before, what its client knows is left out after. A session is
 // asked on the shard that its id names, which need not be the connection's.
-#include <fmt/core.h>
-
 #include "broker/api/fetch_read.h"
 #include "broker/api/handlers.h"
 #include "broker/api/topic_views.h"
@@ -23,21 +21,27 @@ constexpr std::int32_t kNoSession = 0;
 struct SessionStep {
   FetchRequest& request;
   std::int16_t version;
+  bool names_once = false;  // FetchSessions::name_once has been called
   FetchContext context;
   FetchResponse response;
+  std::shared_ptr<FetchSession> made;  // what a session would be that the response begins
 };
 
-Task<void> begin_session(Broker& broker, SessionStep& step) {
-  const auto name_of = [&broker](TopicId id) -> std::optional<std::string> {
-    const auto topic = broker.image()->topic(id);
+FetchSessions::NameOfTopic name_of(std::shared_ptr<const replication::MetadataImage> image) {
+  return [image = std::move(image)](TopicId id) -> std::optional<std::string> {
+    const auto topic = image->topic(id);
     return topic ? std::optional(topic->name) : std::nullopt;
   };
-  step.context = broker.fetch_sessions().begin(step.request, step.version, name_of, broker.ports().clock.monotonic());
+}
+
+Task<void> begin_session(Broker& broker, SessionStep& step) {
+  step.context = broker.fetch_sessions().begin(step.request, step.version, name_of(broker.image()),
+                                               broker.ports().clock.monotonic(), step.names_once);
   co_return;
 }
 
 Task<void> finish_session(Broker& broker, SessionStep& step) {
-  broker.fetch_sessions().finish(step.context, step.response, broker.ports().clock.monotonic());
+  broker.fetch_sessions().finish(step.context, step.response, std::move(step.made), broker.ports().clock.monotonic());
   co_return;
 }
 
@@ -46,20 +50,18 @@ ShardIndex shard_of_session(const Broker& broker, std::int32_t id) {
   return static_cast<ShardIndex>(FetchSessions::shard_of(id, static_cast<std::int32_t>(broker.shards().count())));
 }
 
-// What a frame may name costs far more memory and time than its own bytes.
-constexpr std::size_t kPartitionsMax = 200'000;
-
-std::size_t partitions_of(const FetchRequest& request) {
+std::size_t partitions_of(const FetchContext& context) {
   std::size_t count = 0;
-  for (const auto& topic : request.topics) count += topic.partitions.size();
+  for (const auto& topic : context.topics) count += topic.partitions.size();
   return count;
 }
 
 std::vector<FetchItem> items_of(const FetchContext& context) {
   std::vector<FetchItem> items;
+  items.reserve(partitions_of(context));
   for (const auto& topic : context.topics) {
     for (const auto& partition : topic.partitions) {
-      items.push_back({.topic = topic.topic, .topic_id = topic.topic_id, .wanted = partition, .data = {}});
+      items.push_back({.topic = &topic.topic, .wanted = &partition, .topic_id = topic.topic_id, .data = {}});
     }
   }
   return items;
@@ -70,10 +72,10 @@ void add_if(FetchResponse& response, std::vector<FetchItem>& items, bool by_id, 
   for (FetchItem& item : items) {
     if (!chosen(item)) continue;
     const bool goes_on =
-        !topics.empty() && (by_id ? topics.back().topic_id == item.topic_id : topics.back().topic == item.topic);
+        !topics.empty() && (by_id ? topics.back().topic_id == item.topic_id : topics.back().topic == *item.topic);
     if (!goes_on) {
       auto& topic = topics.emplace_back();
-      topic.topic = item.topic;
+      topic.topic = *item.topic;
       topic.topic_id = item.topic_id;
     }
     topics.back().partitions.push_back(std::move(item.data));
@@ -86,8 +88,8 @@ void fill(FetchResponse& response, std::vector<FetchItem>& items, const FetchSco
   add_if(response, items, by_id, [](const FetchItem& item) { return item.is_known; });
   if (scope.replica.value() >= 0)
     return add_if(response, items, by_id, [](const FetchItem& item) { return !item.is_known; });
-  add_if(response, items, by_id, [](const FetchItem& item) { return !item.is_known && item.topic.empty(); });
-  add_if(response, items, by_id, [](const FetchItem& item) { return !item.is_known && !item.topic.empty(); });
+  add_if(response, items, by_id, [](const FetchItem& item) { return !item.is_known && item.topic->empty(); });
+  add_if(response, items, by_id, [](const FetchItem& item) { return !item.is_known && !item.topic->empty(); });
 }
 
 // Whether the answer may be given before the time is up.
@@ -109,15 +111,19 @@ struct Gathering {
   std::uint64_t min_bytes = 0;
   MonotonicTime deadline;
   bool may_wait = true;
+  LargeRequests::Ticket& ticket;  // given up before it waits
 };
 
 // Reads until there is enough.
 Task<void> gather(Broker& broker, Gathering& gathering) {
   while (true) {
     co_await read_all(broker, gathering.scope, gathering.items);
+    const bool complete = co_await aside(broker, gathering.scope.is_large, [&] {
+      return !gathering.may_wait || is_complete(gathering.items, gathering.min_bytes);
+    });
     const bool late = broker.ports().clock.monotonic() >= gathering.deadline;
-    if (!gathering.may_wait || is_complete(gathering.items, gathering.min_bytes) || late || broker.is_shutting_down())
-      co_return;
+    if (complete || late || broker.is_shutting_down()) co_return;
+    gathering.ticket.give_up();
     co_await wait_for_more(broker, gathering.scope, gathering.items, gathering.deadline);
   }
 }
@@ -146,19 +152,18 @@ FetchResponse refused(const FetchRequest& request, const std::vector<FetchReques
 }
 
 // KIP-951: whoever asked the wrong node, or knows an older epoch, is told who leads.
-std::vector<FetchResponse::NodeEndpoint> name_leaders(const Broker& broker, const std::string& listener,
+std::vector<FetchResponse::NodeEndpoint> name_leaders(const replication::MetadataImage& image, const std::string& listener,
                                                       std::vector<FetchItem>& items) {
   std::map<BrokerId, FetchResponse::NodeEndpoint> nodes;
-  const auto image = broker.image();
   for (FetchItem& item : items) {
     const bool asks = item.data.error_code == ErrorCode::kNotLeaderOrFollower ||
                       item.data.error_code == ErrorCode::kFencedLeaderEpoch;
     const replication::PartitionImage* partition =
-        asks ? image->partition(item.topic_id, item.wanted.partition) : nullptr;
+        asks ? image.partition(item.topic_id, item.wanted->partition) : nullptr;
     if (partition == nullptr) continue;
     item.data.current_leader.leader_id = partition->leader;
     item.data.current_leader.leader_epoch = partition->leader_epoch;
-    const replication::BrokerImage* leader = image->broker(partition->leader);
+    const replication::BrokerImage* leader = image.broker(partition->leader);
     const auto address = leader == nullptr || leader->fenced ? std::nullopt : address_of(*leader, listener);
     if (!address) continue;
     FetchResponse::NodeEndpoint& node = nodes[partition->leader];
@@ -172,10 +177,10 @@ std::vector<FetchResponse::NodeEndpoint> name_leaders(const Broker& broker, cons
   return endpoints;
 }
 
-void suit_version(const Broker& broker, const Call& call, bool is_from_replica, std::vector<FetchItem>& items,
+void suit_version(const replication::MetadataImage& image, const Call& call, bool is_from_replica, std::vector<FetchItem>& items,
                   FetchResponse& response) {
   if (call.request.version >= 16) {
-    auto nodes = name_leaders(broker, call.connection.listener_name, items);
+    auto nodes = name_leaders(image, call.connection.listener_name, items);
     if (!is_from_replica) response.node_endpoints = std::move(nodes);
   }
   if (call.request.version > 5) return;
@@ -193,43 +198,57 @@ ErrorCode check_leader_epoch(const Partition& partition, LeaderEpoch current) {
 }
 
 Task<net::Reply> fetch(Broker& broker, Call call) {
-  auto request = parse_body<FetchRequest>(call.request);
+  const MonotonicTime began = broker.ports().clock.monotonic();
+  auto request = parse_inline<FetchRequest>(call);
+  if (call.is_large) request = co_await parse_large<FetchRequest>(broker, call);
   if (!request) co_return refuse(call, request.error());
-  if (const std::size_t partitions = partitions_of(*request); partitions > kPartitionsMax) {
-    co_return refuse(call, Error{Failure::kExhausted, fmt::format("a Fetch of {} partitions; at most {} are answered",
-                                                                  partitions, kPartitionsMax)});
-  }
-  const MonotonicTime deadline =
-      broker.ports().clock.monotonic() + std::chrono::milliseconds(std::max(0, request->max_wait_ms));
-  const auto named =
-      is_isolation_level(request->isolation_level) ? std::vector<FetchRequest::FetchTopic>{} : request->topics;
-  SessionStep session{*request, call.request.version, {}, {}};
+  const std::int16_t version = call.request.version;
+  const MonotonicTime deadline = began + std::chrono::milliseconds(std::max(0, request->max_wait_ms));
+  std::vector<FetchRequest::FetchTopic> named;
+  SessionStep session{.request = *request, .version = version, .names_once = call.is_large, .context = {}, .response = {}, .made = {}};
+  co_await aside(broker, call.is_large, [&, image = broker.image()] {
+    if (!is_isolation_level(request->isolation_level)) named = request->topics;
+    if (session.names_once) FetchSessions::name_once(*request, version, name_of(image));
+    return true;
+  });
   const std::vector<ShardIndex> owner{shard_of_session(broker, request->session_id)};
   co_await on_shards(broker.shards(), broker.shard(), owner, begin_session, session);
 
   const FetchContext& context = session.context;
+  if (partitions_of(context) > kElementsInline) call.is_large = true;  // it may be a small request of a large session
   const FetchScope scope{
       .by_id = context.uses_topic_ids,
       .committed_only = request->isolation_level == kReadCommitted,
-      .replica = call.request.version >= 15 ? request->replica_state.replica_id : request->replica_id,
+      .replica = version >= 15 ? request->replica_state.replica_id : request->replica_id,
       .bytes_max =
           static_cast<std::uint64_t>(std::max(0, std::min(request->max_bytes, broker.config().fetch_max_bytes))),
-      .limit_is_negative = request->max_bytes < 0};
+      .limit_is_negative = request->max_bytes < 0,
+      .is_large = call.is_large};
   const std::uint64_t min_bytes =
       std::min(scope.bytes_max, static_cast<std::uint64_t>(std::max(0, request->min_bytes)));
-  std::vector<FetchItem> items = items_of(context);
-  Gathering gathering{scope, items, min_bytes, deadline, is_isolation_level(request->isolation_level)};
-  const std::vector<ShardIndex> reader{shard_to_read_on(broker, items)};
-  if (!items.empty()) co_await on_shards(broker.shards(), broker.shard(), reader, gather, gathering);
-  if (!gathering.may_wait && std::ranges::any_of(items, &FetchItem::is_known)) {
-    co_return respond(call, refused(*request, named, call.request.version, ErrorCode::kUnknownServerError));
+  std::vector<FetchItem> items;
+  const ShardIndex reader = co_await aside(broker, scope.is_large, [&, image = broker.image()] {
+    items = items_of(context);
+    return shard_to_read_on(broker, *image, items);
+  });
+  Gathering gathering{scope, items, min_bytes, deadline, is_isolation_level(request->isolation_level), call.ticket};
+  const std::vector<ShardIndex> readers{reader};
+  if (!items.empty()) co_await on_shards(broker.shards(), broker.shard(), readers, gather, gathering);
+  const bool is_refused = co_await aside(broker, scope.is_large, [&, image = broker.image()] {
+    if (!gathering.may_wait && std::ranges::any_of(items, &FetchItem::is_known)) return true;
+    suit_version(*image, call, scope.replica.value() >= 0, items, session.response);
+    fill(session.response, items, scope);
+    session.made = FetchSessions::made_of(context, session.response, broker.ports().clock.monotonic());
+    return false;
+  });
+  if (is_refused) {
+    FetchResponse response = refused(*request, named, version, ErrorCode::kUnknownServerError);
+    co_return co_await answer_with(broker, call, response, *request, items, named, session.context);
   }
-  suit_version(broker, call, scope.replica.value() >= 0, items, session.response);
-  fill(session.response, items, scope);
   // A new session belongs to the connection's own shard.
   const std::vector<ShardIndex> keeper{context.session ? owner.front() : broker.shard()};
   co_await on_shards(broker.shards(), broker.shard(), keeper, finish_session, session);
-  co_return respond(call, session.response);
+  co_return co_await answer_with(broker, call, session.response, *request, items, named, session.context);
 }
 
 }  // namespace kurier::broker::api

@@ -7,11 +7,13 @@
 namespace kurier::broker::api {
 
 Task<net::Reply> fetch_metadata(Broker& broker, Call call) {
-  auto request = parse_body<protocol::FetchRequest>(call.request);
+  auto request = parse_inline<protocol::FetchRequest>(call);
+  if (call.is_large) request = co_await parse_large<protocol::FetchRequest>(broker, call);
   if (!request) co_return refuse(call, request.error());
-  const auto response = co_await broker.control().fetch_metadata(std::move(*request), call.request.version,
+  call.ticket.give_up();  // it may wait
+  auto response = co_await broker.control().fetch_metadata(std::move(*request), call.request.version,
                                                                  call.connection.listener_name);
-  co_return respond(call, response);
+  co_return co_await answer_with(broker, call, response);
 }
 
 }  // namespace kurier::broker::api

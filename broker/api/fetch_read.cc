@@ -56,14 +56,14 @@ void add_aborted(Partition& partition, Offset from, const storage::LogRead& read
 
 // KIP-595: a log that goes on differently after its last epoch is not read but cut. True if it is answered.
 bool has_diverged(Partition& partition, const FetchItem& item, FetchResponse::PartitionData& data) {
-  const LeaderEpoch last = item.wanted.last_fetched_epoch;
+  const LeaderEpoch last = item.wanted->last_fetched_epoch;
   if (last.value() < 0) return false;
   const auto end = partition.log().offset_for_leader_epoch(last);
   if (end.epoch.value() < 0 || end.end_offset.value() < 0) {
     data.error_code = ErrorCode::kOffsetOutOfRange;
     return true;
   }
-  if (end.epoch >= last && end.end_offset >= item.wanted.fetch_offset) return false;
+  if (end.epoch >= last && end.end_offset >= item.wanted->fetch_offset) return false;
   data.diverging_epoch.epoch = end.epoch;
   data.diverging_epoch.end_offset = end.end_offset;
   return true;
@@ -81,9 +81,9 @@ void fail_with(FetchResponse::PartitionData& data, ErrorCode error) {
 
 void read_partition(Partition& partition, const FetchScope& scope, Budget& budget, FetchItem& item) {
   FetchResponse::PartitionData& data = item.data;
-  data.error_code = check_leader_epoch(partition, item.wanted.current_leader_epoch);
+  data.error_code = check_leader_epoch(partition, item.wanted->current_leader_epoch);
   if (data.error_code == ErrorCode::kNone && scope.replica.value() >= 0 && !partition.leader().is_follower(scope.replica)) {
-    const bool knows_leader = item.wanted.current_leader_epoch.value() >= 0;
+    const bool knows_leader = item.wanted->current_leader_epoch.value() >= 0;
     data.error_code = knows_leader ? ErrorCode::kUnknownLeaderEpoch : ErrorCode::kNotLeaderOrFollower;
   }
   if (data.error_code != ErrorCode::kNone) return;
@@ -96,52 +96,54 @@ void read_partition(Partition& partition, const FetchScope& scope, Budget& budge
     item.is_complete = true;
     return;
   }
-  const std::uint64_t bytes_max = std::min(budget.left_bytes(), static_cast<std::uint64_t>(std::max(0, item.wanted.partition_max_bytes)));
-  auto read = partition.log().read(item.wanted.fetch_offset, bytes_max, item.bound, budget.nothing_yet());
+  const std::uint64_t bytes_max = std::min(budget.left_bytes(), static_cast<std::uint64_t>(std::max(0, item.wanted->partition_max_bytes)));
+  auto read = partition.log().read(item.wanted->fetch_offset, bytes_max, item.bound, budget.nothing_yet());
   if (!read) {
     const bool out_of_range = read.error().failure == Failure::kOutOfRange;
     if (!out_of_range) LOG_ERROR("fetch: {}", read.error().context);
     return fail_with(data, out_of_range ? ErrorCode::kOffsetOutOfRange : ErrorCode::kKafkaStorageError);
   }
-  if (item.limit_is_negative && item.wanted.fetch_offset < item.bound) return fail_with(data, ErrorCode::kUnknownServerError);
+  if (item.limit_is_negative && item.wanted->fetch_offset < item.bound) return fail_with(data, ErrorCode::kUnknownServerError);
   item.is_complete = ends_with_segment(partition.log(), *read, item.bound);
-  if (scope.committed_only) add_aborted(partition, item.wanted.fetch_offset, *read, item.bound, data);
-  if (budget.take(read->slice.size_bytes, read->first_batch_bytes, item.wanted.partition_max_bytes) == 0) return;
+  if (scope.committed_only) add_aborted(partition, item.wanted->fetch_offset, *read, item.bound, data);
+  if (budget.take(read->slice.size_bytes, read->first_batch_bytes, item.wanted->partition_max_bytes) == 0) return;
   item.first_batch_bytes = read->first_batch_bytes;
   data.records.slices.push_back(std::move(read->slice));
 }
 
 Task<void> read_parts(Broker& broker, Reading& reading) {
+  constexpr std::size_t kElementsOfOne = 4;
+  Turns turns = turns_of(broker);
   Budget budget(reading.scope.bytes_max);
   for (FetchItem* item : reading.parts.of(broker.shard())) {
-    const auto partition = broker.partition(item->topic_id, item->wanted.partition);
+    co_await turns.next(kElementsOfOne);
+    const auto partition = broker.partition(item->topic_id, item->wanted->partition);
     if (partition) {
       read_partition(**partition, reading.scope, budget, *item);
     } else {
       item->data.error_code = partition.error();
     }
   }
-  co_return;
 }
 
 void reset(FetchItem& item) {
   item.data = FetchResponse::PartitionData{};
-  item.data.partition_index = item.wanted.partition;
+  item.data.partition_index = item.wanted->partition;
   item.data.high_watermark = Offset(-1);
   item.data.records.is_null = false;
   item.data.aborted_transactions.reset();  // null, but for READ_COMMITTED
   item.first_batch_bytes = 0;
   item.bound = Offset(-1);
   item.is_known = item.is_complete = false;
-  item.limit_is_negative = item.wanted.partition_max_bytes < 0;
+  item.limit_is_negative = item.wanted->partition_max_bytes < 0;
 }
 
 // The topic of an item, which has its error if there is none.
 std::shared_ptr<const replication::TopicImage> topic_of(const replication::MetadataImage& image, bool by_id, FetchItem& item) {
-  auto topic = item.topic.empty() ? nullptr : image.topic(item.topic);
-  const bool is_there = topic && topic->partitions.contains(item.wanted.partition);
+  auto topic = item.topic->empty() ? nullptr : image.topic(*item.topic);
+  const bool is_there = topic && topic->partitions.contains(item.wanted->partition);
   if (!is_there) {
-    item.data.error_code = by_id && item.topic.empty() ? ErrorCode::kUnknownTopicId : ErrorCode::kUnknownTopicOrPartition;
+    item.data.error_code = by_id && item.topic->empty() ? ErrorCode::kUnknownTopicId : ErrorCode::kUnknownTopicOrPartition;
     item.data.aborted_transactions.emplace();
     return nullptr;
   }
@@ -152,16 +154,16 @@ std::shared_ptr<const replication::TopicImage> topic_of(const replication::Metad
 }
 
 // The items that are at an owner of this node; the others have their error.
-ByOwner<FetchItem*> distribute(const Broker& broker, const FetchScope& scope, std::vector<FetchItem>& items) {
+ByOwner<FetchItem*> distribute(const Broker& broker, const replication::MetadataImage& image, const FetchScope& scope,
+                               std::vector<FetchItem>& items) {
   ByOwner<FetchItem*> parts(broker.shards());
-  const auto image = broker.image();
   bool is_first = true;
   for (FetchItem& item : items) {
-    const auto topic = topic_of(*image, scope.by_id, item);
+    const auto topic = topic_of(image, scope.by_id, item);
     if (item.is_known && std::exchange(is_first, false) && scope.limit_is_negative) item.limit_is_negative = true;
     if (!topic) continue;
     item.topic_id = topic->id;
-    parts.add(broker.shards().owner_of(topic->name, item.wanted.partition), &item);
+    parts.add(broker.shards().owner_of(topic->name, item.wanted->partition), &item);
   }
   return parts;
 }
@@ -197,8 +199,10 @@ struct Watch {
 
 Task<void> begin_watch(Broker& broker, Watch& watch) {
   auto& registered = watch.registered[broker.shard()];
+  Turns turns = turns_of(broker);
   for (const FetchItem* item : watch.parts.of(broker.shard())) {
-    const auto partition = broker.partition(item->topic_id, item->wanted.partition);
+    co_await turns.next();
+    const auto partition = broker.partition(item->topic_id, item->wanted->partition);
     if (!partition || (*partition)->leader().bound(watch.bound) != item->bound) {
       Bell::ring_from(broker, watch.bell);  // it has changed since it was read
       continue;
@@ -207,25 +211,26 @@ Task<void> begin_watch(Broker& broker, Watch& watch) {
                                                        [&broker, bell = watch.bell] { Bell::ring_from(broker, bell); });
     registered.push_back({*partition, waiter});
   }
-  co_return;
 }
 
 Task<void> end_watch(Broker& broker, Watch& watch) {
   auto& registered = watch.registered[broker.shard()];
-  for (const Watch::Registered& one : registered) one.partition->forget(one.waiter);
+  Turns turns = turns_of(broker);
+  for (const Watch::Registered& one : registered) {
+    co_await turns.next();
+    one.partition->forget(one.waiter);
+  }
   registered.clear();
-  co_return;
 }
 
 }  // namespace
 
-ShardIndex shard_to_read_on(const Broker& broker, const std::vector<FetchItem>& items) {
-  const auto image = broker.image();
+ShardIndex shard_to_read_on(const Broker& broker, const replication::MetadataImage& image, const std::vector<FetchItem>& items) {
   std::optional<ShardIndex> only;
   for (const FetchItem& item : items) {
-    const auto topic = item.topic.empty() ? nullptr : image->topic(item.topic);
+    const auto topic = item.topic->empty() ? nullptr : image.topic(*item.topic);
     if (!topic) continue;
-    const ShardIndex owner = broker.shards().owner_of(topic->name, item.wanted.partition);
+    const ShardIndex owner = broker.shards().owner_of(topic->name, item.wanted->partition);
     if (only && *only != owner) return broker.shard();
     only = owner;
   }
@@ -233,25 +238,37 @@ ShardIndex shard_to_read_on(const Broker& broker, const std::vector<FetchItem>& 
 }
 
 Task<void> read_all(Broker& broker, const FetchScope& scope, std::vector<FetchItem>& items) {
-  for (FetchItem& item : items) reset(item);
-  Reading reading{scope, distribute(broker, scope, items)};
+  const auto image = broker.image();
+  Reading reading{scope, co_await aside(broker, scope.is_large, [&] {
+                    for (FetchItem& item : items) reset(item);
+                    return distribute(broker, *image, scope, items);
+                  })};
   co_await on_shards(broker.shards(), broker.shard(), reading.parts.owners(), read_parts, reading);
   // Each shard knew only its own share.
-  Budget budget(scope.bytes_max);
-  for (FetchItem& item : items) {
-    auto& slices = item.data.records.slices;
-    if (slices.empty()) continue;
-    slices.front().size_bytes = budget.take(slices.front().size_bytes, item.first_batch_bytes, item.wanted.partition_max_bytes);
-    if (slices.front().size_bytes == 0) slices.clear();
-  }
+  co_await aside(broker, scope.is_large, [&] {
+    Budget budget(scope.bytes_max);
+    for (FetchItem& item : items) {
+      auto& slices = item.data.records.slices;
+      if (slices.empty()) continue;
+      slices.front().size_bytes =
+          budget.take(slices.front().size_bytes, item.first_batch_bytes, item.wanted->partition_max_bytes);
+      if (slices.front().size_bytes == 0) slices.clear();
+    }
+    return true;
+  });
 }
 
 Task<void> wait_for_more(Broker& broker, const FetchScope& scope, std::vector<FetchItem>& items, MonotonicTime deadline) {
   const auto bell = std::make_shared<Bell>(broker.shards().at(broker.shard()));
-  Watch watch{bound_of(scope), distribute(broker, scope, items), bell, {}};
-  // What was there when it was read, and is gone from the image by now, has no owner who could ring: it is read again at once.
-  const auto has_gone = [](const FetchItem& item) { return item.is_known && item.data.error_code != ErrorCode::kNone; };
-  if (std::ranges::any_of(items, has_gone)) co_return;
+  Watch watch{bound_of(scope), ByOwner<FetchItem*>(broker.shards()), bell, {}};
+  const auto image = broker.image();
+  const bool is_to_wait = co_await aside(broker, scope.is_large, [&] {
+    watch.parts = distribute(broker, *image, scope, items);
+    // What was there when it was read, and is gone from the image by now, has no owner who could ring: it is read again at once.
+    const auto has_gone = [](const FetchItem& item) { return item.is_known && item.data.error_code != ErrorCode::kNone; };
+    return !std::ranges::any_of(items, has_gone);
+  });
+  if (!is_to_wait) co_return;
   watch.registered.resize(broker.shards().count());
   const TimerId timer = broker.ports().timers.start(deadline, [bell] { bell->ring(); });
   const Broker::WakeId on_shutdown = broker.on_shutdown([bell] { bell->ring(); });

@@ -30,16 +30,15 @@ void no_coordinator(Coordinator& out, ErrorCode error, std::string message) {
   out.error_message = std::move(message);
 }
 
-void describe(const Broker& broker, const Call& call, const std::string& key, Coordinator& out) {
+void describe(const replication::MetadataImage& image, const Call& call, const std::string& key, Coordinator& out) {
   out.key = key;
-  const auto image = broker.image();
-  const auto topic = image->topic(kOffsetsTopic);
+  const auto topic = image.topic(kOffsetsTopic);
   const replication::PartitionImage* partition = nullptr;
   if (topic && !topic->partitions.empty()) {
     const auto index = coordinator::group_partition(key, static_cast<std::int32_t>(topic->partitions.size()));
-    partition = image->partition(topic->id, PartitionIndex(index));
+    partition = image.partition(topic->id, PartitionIndex(index));
   }
-  const replication::BrokerImage* leader = partition == nullptr ? nullptr : image->broker(partition->leader);
+  const replication::BrokerImage* leader = partition == nullptr ? nullptr : image.broker(partition->leader);
   const auto address =
       leader == nullptr || leader->fenced ? std::nullopt : address_of(*leader, call.connection.listener_name);
   if (!address) return no_coordinator(out, ErrorCode::kCoordinatorNotAvailable, "The coordinator is not available.");
@@ -61,23 +60,28 @@ Task<void> make_offsets_topic(Broker& broker) {
 }  // namespace
 
 Task<net::Reply> find_coordinator(Broker& broker, Call call) {
-  auto request = parse_body<protocol::FindCoordinatorRequest>(call.request);
+  auto request = parse_inline<protocol::FindCoordinatorRequest>(call);
+  if (call.is_large) request = co_await parse_large<protocol::FindCoordinatorRequest>(broker, call);
   if (!request) co_return refuse(call, request.error());
   const bool batched = call.request.version >= 4;
   if (!batched) request->coordinator_keys = {request->key};
   if (request->key_type == kGroup) co_await make_offsets_topic(broker);
   FindCoordinatorResponse response;
-  for (const std::string& key : request->coordinator_keys) {
-    Coordinator& out = response.coordinators.emplace_back();
-    if (request->key_type == kGroup) {
-      describe(broker, call, key, out);
-    } else {
-      out.key = key;
-      const bool may_be_there = request->key_type == kTransaction || request->key_type == kShare;
-      no_coordinator(out, ErrorCode::kInvalidRequest,
-                     may_be_there ? "There are no transactions and no share groups here yet." : kInvalidRequest);
+  const auto image = broker.image();
+  co_await aside(broker, call.is_large, [&] {
+    for (const std::string& key : request->coordinator_keys) {
+      Coordinator& out = response.coordinators.emplace_back();
+      if (request->key_type == kGroup) {
+        describe(*image, call, key, out);
+      } else {
+        out.key = key;
+        const bool may_be_there = request->key_type == kTransaction || request->key_type == kShare;
+        no_coordinator(out, ErrorCode::kInvalidRequest,
+                       may_be_there ? "There are no transactions and no share groups here yet." : kInvalidRequest);
+      }
     }
-  }
+    return true;
+  });
   if (!batched) {
     Coordinator& only = response.coordinators.front();
     response.error_code = only.error_code;
@@ -87,7 +91,7 @@ Task<net::Reply> find_coordinator(Broker& broker, Call call) {
     response.port = only.port;
     response.coordinators.clear();
   }
-  co_return respond(call, response);
+  co_return co_await answer_with(broker, call, response, *request);
 }
 
 }  // namespace kurier::broker::api

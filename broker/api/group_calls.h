@@ -10,6 +10,9 @@
 
 namespace kurier::broker::api {
 
+// What asking for one group costs, in elements of a loop.
+inline constexpr std::size_t kGroupElements = 8;
+
 struct GroupPlace {
   PartitionIndex partition;
   ShardIndex owner = 0;

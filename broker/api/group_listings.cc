@@ -1,6 +1,12 @@
 // DescribeGroups, ListGroups, DeleteGroups: over all coordinators of this broker.
+#include <algorithm>
+#include <iterator>
+#include <numeric>
+#include <string_view>
+
 #include "broker/api/group_calls.h"
 #include "broker/api/handlers.h"
+#include "coordinator/group/group_listing.h"
 #include "protocol/messages/delete_groups_request.h"
 #include "protocol/messages/delete_groups_response.h"
 #include "protocol/messages/describe_groups_request.h"
@@ -19,16 +25,38 @@ using protocol::ErrorCode;
 using protocol::ListGroupsResponse;
 
 namespace {
+// In the order in which they are named first.
+std::vector<std::string_view> each_once(const std::vector<std::string>& names) {
+  std::vector<std::string_view> once(names.begin(), names.end());
+  std::vector<std::uint32_t> order(names.size());
+  std::iota(order.begin(), order.end(), 0U);
+  std::ranges::sort(order, [&](std::uint32_t left, std::uint32_t right) {
+    const auto compared = names[left] <=> names[right];
+    return compared < 0 || (compared == 0 && left < right);
+  });
+  const auto twice = std::ranges::unique(order, [&](std::uint32_t left, std::uint32_t right) { return names[left] == names[right]; });
+  order.erase(twice.begin(), twice.end());
+  std::ranges::sort(order);
+  std::ranges::transform(order, once.begin(), [&](std::uint32_t at) { return std::string_view(names[at]); });
+  once.resize(order.size());
+  return once;
+}
+
 // READ 3, DELETE 6, DESCRIBE 8, DESCRIBE_CONFIGS 10, ALTER_CONFIGS 11: what there is to be done to a group.
 constexpr std::int32_t kAllGroupOperations = 1 << 3 | 1 << 6 | 1 << 8 | 1 << 10 | 1 << 11;
 }  // namespace
 
 Task<net::Reply> describe_groups(Broker& broker, Call call) {
-  const auto request = parse_body<protocol::DescribeGroupsRequest>(call.request);
+  auto request = parse_inline<protocol::DescribeGroupsRequest>(call);
+  if (call.is_large) request = co_await parse_large<protocol::DescribeGroupsRequest>(broker, call);
   if (!request) co_return refuse(call, request.error());
   const auto context = request_context(call);
   DescribeGroupsResponse response;
+  response.groups.reserve(request->groups.size());
+  Turns turns = turns_of(broker);
+  std::size_t elements = 0;
   for (const std::string& group : request->groups) {
+    co_await turns.next(kGroupElements);
     std::vector<DescribeGroupsResponse::DescribedGroup> described;
     const ErrorCode error = co_await read_group(broker, group, true, [&](GroupMachine& machine, Now) {
       described = machine.groups().describe_groups(context, {group});
@@ -41,10 +69,12 @@ Task<net::Reply> describe_groups(Broker& broker, Call call) {
     for (auto& one : described) {
       if (request->include_authorized_operations && one.error_code == ErrorCode::kNone)
         one.authorized_operations = kAllGroupOperations;
+      elements += 1 + one.members.size();
+      if (elements > kAnswerElementsMax) co_return refuse(call, answer_too_large());
       response.groups.push_back(std::move(one));
     }
   }
-  co_return respond(call, response);
+  co_return co_await answer_with(broker, call, response, *request);
 }
 
 namespace {
@@ -76,8 +106,15 @@ Task<void> list_here(Broker& broker, Listing& listing) {
 }  // namespace
 
 Task<net::Reply> list_groups(Broker& broker, Call call) {
-  const auto request = parse_body<protocol::ListGroupsRequest>(call.request);
+  auto request = parse_inline<protocol::ListGroupsRequest>(call);
+  if (call.is_large) request = co_await parse_large<protocol::ListGroupsRequest>(broker, call);
   if (!request) co_return refuse(call, request.error());
+  if (call.is_large) {
+    co_await aside(broker, true, [&] {
+      coordinator::keep_what_can_match(*request);
+      return true;
+    });
+  }
   Listing listing{*request, std::vector<ListGroupsResponse>(broker.shards().count())};
   std::vector<ShardIndex> everywhere;
   for (ShardIndex i = 0; i < broker.shards().count(); ++i) everywhere.push_back(i);
@@ -89,29 +126,33 @@ Task<net::Reply> list_groups(Broker& broker, Call call) {
                            std::make_move_iterator(part.groups.end()));
   }
   if (response.error_code != ErrorCode::kNone) response.groups.clear();
-  co_return respond(call, response);
+  co_return co_await answer_with(broker, call, response, *request);
 }
 
 Task<net::Reply> delete_groups(Broker& broker, Call call) {
-  const auto request = parse_body<protocol::DeleteGroupsRequest>(call.request);
+  auto request = parse_inline<protocol::DeleteGroupsRequest>(call);
+  if (call.is_large) request = co_await parse_large<protocol::DeleteGroupsRequest>(broker, call);
   if (!request) co_return refuse(call, request.error());
   DeleteGroupsResponse response;
-  std::set<std::string> seen;
-  for (const std::string& group : request->groups_names) {
-    if (!seen.insert(group).second) continue;
-    auto answer = co_await ask_group(broker, group, [group](GroupMachine& machine, RequestToken token, Now now) {
+  auto groups = co_await aside(broker, call.is_large, [&] { return each_once(request->groups_names); });
+  response.results.reserve(groups.size());
+  Turns turns = turns_of(broker);
+  for (const std::string_view name : groups) {
+    co_await turns.next(kGroupElements);
+    const std::string group(name);
+    auto answered = co_await ask_group(broker, group, [group](GroupMachine& machine, RequestToken token, Now now) {
       return machine.groups().delete_groups(token, {group}, now);
     });
-    if (answer) {
-      auto deleted = std::get<DeleteGroupsResponse>(std::move(*answer));
+    if (answered) {
+      auto deleted = std::get<DeleteGroupsResponse>(std::move(*answered));
       std::ranges::move(deleted.results, std::back_inserter(response.results));
     } else {
       auto& result = response.results.emplace_back();
       result.group_id = group;
-      result.error_code = answer.error();
+      result.error_code = answered.error();
     }
   }
-  co_return respond(call, response);
+  co_return co_await answer_with(broker, call, response, *request, groups);
 }
 
 }  // namespace kurier::broker::api

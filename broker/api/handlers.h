@@ -2,6 +2,7 @@
 #pragma once
 
 #include "broker/broker.h"
+#include "broker/handling.h"
 #include "replication/controller/controller.h"
 
 namespace kurier::broker::api {

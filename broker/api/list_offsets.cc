@@ -1,4 +1,5 @@
-#include <set>
+#include <algorithm>
+#include <string_view>
 
 #include "broker/api/handlers.h"
 #include "broker/api/topic_views.h"
@@ -71,51 +72,43 @@ struct Work {
   std::int8_t isolation = 0;
 };
 
-// Answered with INVALID_REQUEST, once.
-std::set<std::pair<std::string, PartitionIndex>> named_twice(const ListOffsetsRequest& request) {
-  std::set<std::pair<std::string, PartitionIndex>> seen;
-  std::set<std::pair<std::string, PartitionIndex>> twice;
+using Named = std::pair<std::string_view, PartitionIndex>;
+
+// What is answered with INVALID_REQUEST, once, in order.
+std::vector<Named> named_twice(const ListOffsetsRequest& request) {
+  std::vector<Named> named;
   for (const auto& topic : request.topics) {
-    for (const auto& partition : topic.partitions) {
-      std::pair key{topic.name, partition.partition_index};
-      if (!seen.insert(key).second) twice.insert(std::move(key));
-    }
+    for (const auto& partition : topic.partitions) named.emplace_back(topic.name, partition.partition_index);
+  }
+  std::ranges::sort(named);
+  std::vector<Named> twice;
+  for (std::size_t i = 1; i < named.size(); ++i) {
+    if (named[i] == named[i - 1] && (twice.empty() || twice.back() != named[i])) twice.push_back(named[i]);
   }
   return twice;
 }
 
-Task<void> answer_parts(Broker& broker, Work& work) {
-  for (const Part& part : work.parts.of(broker.shard())) {
-    const auto partition = broker.partition(part.topic, part.request->partition_index);
-    part.response->error_code = partition ? check_leader_epoch(**partition, part.request->current_leader_epoch) : partition.error();
-    if (part.response->error_code != ErrorCode::kNone) continue;
-    answer(**partition, *part.request, work.isolation, *part.response);
-    if (work.version < 4) part.response->leader_epoch = LeaderEpoch(-1);
-  }
-  co_return;
-}
-
-}  // namespace
-
-Task<net::Reply> list_offsets(Broker& broker, Call call) {
-  const auto request = parse_body<ListOffsetsRequest>(call.request);
-  if (!request) co_return refuse(call, request.error());
-  ListOffsetsResponse response;
-  response.topics.reserve(request->topics.size());
-  Work work{ByOwner<Part>(broker.shards()), call.request.version, request->isolation_level};
-  const auto image = broker.image();
-  const bool is_known_isolation = request->isolation_level == 0 || request->isolation_level == kReadCommitted;
-  const auto duplicates = named_twice(*request);
-  auto unanswered = duplicates;
-  for (const auto& topic_request : request->topics) {
+// An answer for every partition, or where its owner is to write one.
+void distribute(const Broker& broker, const replication::MetadataImage& image, const ListOffsetsRequest& request,
+                ListOffsetsResponse& response, Work& work) {
+  const bool is_known_isolation = request.isolation_level == 0 || request.isolation_level == kReadCommitted;
+  const std::vector<Named> duplicates = named_twice(request);
+  std::vector<bool> answered(duplicates.size());
+  response.topics.reserve(request.topics.size());
+  for (const auto& topic_request : request.topics) {
     auto& topic_response = response.topics.emplace_back();
     topic_response.name = topic_request.name;
     topic_response.partitions.reserve(topic_request.partitions.size());
-    const auto topic = image->topic(topic_request.name);
+    const auto topic = image.topic(topic_request.name);
     for (const auto& partition_request : topic_request.partitions) {
-      const std::pair key{topic_request.name, partition_request.partition_index};
-      const bool is_duplicate = duplicates.contains(key);
-      if (is_duplicate && unanswered.erase(key) == 0) continue;
+      const Named key{topic_request.name, partition_request.partition_index};
+      const auto duplicate = std::ranges::lower_bound(duplicates, key);
+      const bool is_duplicate = duplicate != duplicates.end() && *duplicate == key;
+      if (is_duplicate) {
+        const auto at = static_cast<std::size_t>(duplicate - duplicates.begin());
+        if (answered[at]) continue;
+        answered[at] = true;
+      }
       auto& partition_response = topic_response.partitions.emplace_back();
       partition_response.partition_index = partition_request.partition_index;
       if (!is_known_isolation || is_duplicate) {
@@ -125,15 +118,43 @@ Task<net::Reply> list_offsets(Broker& broker, Call call) {
       const auto owner = owner_of(broker, topic.get(), partition_request.partition_index, false);
       if (!owner) {
         partition_response.error_code = owner.error();
-      } else if (version_of(partition_request.timestamp) > call.request.version) {
+      } else if (version_of(partition_request.timestamp) > work.version) {
         partition_response.error_code = ErrorCode::kUnsupportedVersion;
       } else {
         work.parts.add(*owner, {topic->id, &partition_request, &partition_response});
       }
     }
   }
+}
+
+Task<void> answer_parts(Broker& broker, Work& work) {
+  constexpr std::size_t kElementsOfOne = 16;  // an index and a part of a log are read
+  Turns turns = turns_of(broker);
+  for (const Part& part : work.parts.of(broker.shard())) {
+    co_await turns.next(kElementsOfOne);
+    const auto partition = broker.partition(part.topic, part.request->partition_index);
+    part.response->error_code = partition ? check_leader_epoch(**partition, part.request->current_leader_epoch) : partition.error();
+    if (part.response->error_code != ErrorCode::kNone) continue;
+    answer(**partition, *part.request, work.isolation, *part.response);
+    if (work.version < 4) part.response->leader_epoch = LeaderEpoch(-1);
+  }
+}
+
+}  // namespace
+
+Task<net::Reply> list_offsets(Broker& broker, Call call) {
+  auto request = parse_inline<ListOffsetsRequest>(call);
+  if (call.is_large) request = co_await parse_large<ListOffsetsRequest>(broker, call);
+  if (!request) co_return refuse(call, request.error());
+  ListOffsetsResponse response;
+  Work work{ByOwner<Part>(broker.shards()), call.request.version, request->isolation_level};
+  const auto image = broker.image();
+  co_await aside(broker, call.is_large, [&] {
+    distribute(broker, *image, *request, response, work);
+    return true;
+  });
   co_await on_shards(broker.shards(), broker.shard(), work.parts.owners(), answer_parts, work);
-  co_return respond(call, response);
+  co_return co_await answer_with(broker, call, response, *request, work);
 }
 
 }  // namespace kurier::broker::api

@@ -14,6 +14,7 @@ using protocol::ErrorCode;
 using protocol::MetadataRequest;
 using protocol::MetadataResponse;
 using Topic = MetadataResponse::MetadataResponseTopic;
+using Wanted = MetadataRequest::MetadataRequestTopic;
 
 void describe(const replication::MetadataImage& image, const replication::TopicImage& topic, bool with_operations, Topic& out) {
   out.name = topic.name;
@@ -42,7 +43,8 @@ void unknown(ErrorCode error, std::optional<std::string> name, TopicId id, bool 
 
 // Topics have ids from version 10 on, and are asked for by them from version 12 on.
 ErrorCode check(const MetadataRequest& request, std::int16_t version) {
-  for (const auto& topic : request.topics.value_or(std::vector<MetadataRequest::MetadataRequestTopic>{})) {
+  if (!request.topics) return ErrorCode::kNone;
+  for (const auto& topic : *request.topics) {
     if (version < 12 && (!topic.name || !topic.topic_id.is_zero())) return ErrorCode::kInvalidRequest;
     if (!topic.name && topic.topic_id.is_zero()) return ErrorCode::kUnknownServerError;
   }
@@ -62,16 +64,104 @@ MetadataResponse refused(const MetadataRequest& request, std::int16_t version, E
 }
 
 // Each topic once. If one is asked for by its id, those that are asked for by their names are not looked at.
-std::vector<MetadataRequest::MetadataRequestTopic> wanted_of(const MetadataRequest& request) {
+std::vector<const Wanted*> wanted_of(const MetadataRequest& request) {
   const auto has_id = [](const auto& topic) { return !topic.topic_id.is_zero(); };
   const bool by_id = std::ranges::any_of(*request.topics, has_id);
-  std::vector<MetadataRequest::MetadataRequestTopic> wanted;
-  std::set<std::pair<std::string, TopicId>> seen;
-  for (const auto& topic : *request.topics) {
-    if (has_id(topic) != by_id) continue;
-    if (seen.emplace(by_id ? "" : *topic.name, topic.topic_id).second) wanted.push_back(topic);
+  std::vector<const Wanted*> wanted;
+  for (const Wanted& topic : *request.topics) {
+    if (has_id(topic) == by_id) wanted.push_back(&topic);
   }
+  // Equal ones side by side, the first one first; then in the order of the request again.
+  const auto compare = [by_id](const Wanted* left, const Wanted* right) {
+    return by_id ? left->topic_id <=> right->topic_id : *left->name <=> *right->name;
+  };
+  std::ranges::sort(wanted, [&](const Wanted* left, const Wanted* right) {
+    const auto order = compare(left, right);
+    return order < 0 || (order == 0 && left < right);
+  });
+  const auto twice = std::ranges::unique(wanted, [&](const Wanted* left, const Wanted* right) { return compare(left, right) == 0; });
+  wanted.erase(twice.begin(), twice.end());
+  std::ranges::sort(wanted);
   return wanted;
+}
+
+// What the controller says of the topics that it did not create.
+struct NotCreated {
+  ErrorCode of_all = ErrorCode::kNone;
+  std::map<std::string, ErrorCode> of_topic;
+
+  [[nodiscard]] ErrorCode of(const std::string& name) const {
+    if (of_all != ErrorCode::kNone) return of_all;
+    const auto why = of_topic.find(name);
+    return why != of_topic.end() ? why->second : ErrorCode::kUnknownTopicOrPartition;
+  }
+};
+
+std::set<std::string> missing_of(const replication::MetadataImage& image, const std::vector<const Wanted*>& wanted) {
+  std::set<std::string> missing;
+  for (const Wanted* topic : wanted) {
+    if (topic->name && topic->topic_id.is_zero() && image.topic(*topic->name) == nullptr) missing.insert(*topic->name);
+  }
+  return missing;
+}
+
+Task<NotCreated> create(Broker& broker, const std::set<std::string>& missing) {
+  NotCreated not_created;
+  if (missing.empty()) co_return not_created;
+  // The controller would refuse each of them.
+  if (missing.size() > static_cast<std::size_t>(replication::kPartitionsPerRequestMax)) {
+    not_created.of_all = ErrorCode::kPolicyViolation;
+    co_return not_created;
+  }
+  const auto created = co_await broker.control().create_topics(creation_of(missing, broker.config()));
+  for (const auto& result : created.topics) {
+    const bool there = result.error_code == ErrorCode::kNone || result.error_code == ErrorCode::kTopicAlreadyExists;
+    if (!there) not_created.of_topic[result.name] = result.error_code;
+  }
+  co_return not_created;
+}
+
+// All topics if none is named.
+void describe_topics(const replication::MetadataImage& image, const std::optional<std::vector<const Wanted*>>& wanted,
+                     const NotCreated& not_created, std::int16_t version, bool with_operations, MetadataResponse& response) {
+  if (!wanted) {
+    for (const auto& [name, id] : image.topic_ids()) describe(image, *image.topic(id), with_operations, response.topics.emplace_back());
+    return;
+  }
+  response.topics.reserve(wanted->size());
+  for (const Wanted* one : *wanted) {
+    Topic& out = response.topics.emplace_back();
+    const bool by_id = !one->topic_id.is_zero();
+    const auto topic = by_id ? image.topic(one->topic_id) : one->name ? image.topic(*one->name) : nullptr;
+    if (topic) {
+      describe(image, *topic, with_operations, out);
+    } else if (by_id) {
+      unknown(ErrorCode::kUnknownTopicId, version >= 12 ? std::nullopt : std::optional<std::string>(""), one->topic_id, false, out);
+    } else {
+      const std::string name = one->name.value_or("");
+      ErrorCode error = not_created.of(name);
+      if (name == "__cluster_metadata") error = ErrorCode::kUnknownTopicOrPartition;  // nobody creates it
+      if (replication::invalid_topic_name(name)) error = ErrorCode::kInvalidTopicException;
+      unknown(error, name, kZeroUuid, with_operations, out);
+    }
+  }
+}
+
+void describe_cluster(const Broker& broker, const Call& call, const replication::MetadataImage& image, bool with_operations,
+                      MetadataResponse& response) {
+  for (const auto& [id, node] : image.brokers()) {
+    const auto address = address_of(node, call.connection.listener_name);
+    if (node.fenced || !address) continue;
+    auto& entry = response.brokers.emplace_back();
+    entry.node_id = id;
+    entry.host = address->host;
+    entry.port = address->port;
+    entry.rack = node.rack;
+  }
+  response.cluster_id = broker.cluster_id();
+  // KIP-590: any broker, since requests for the controller go through brokers.
+  response.controller_id = response.brokers.empty() ? BrokerId(-1) : response.brokers.front().node_id;
+  if (with_operations) response.cluster_authorized_operations = kAllClusterOperations;
 }
 
 }  // namespace
@@ -102,66 +192,37 @@ protocol::CreateTopicsRequest creation_of(const std::set<std::string>& names, co
 }
 
 Task<net::Reply> metadata(Broker& broker, Call call) {
-  const auto request = parse_body<MetadataRequest>(call.request);
+  auto request = parse_inline<MetadataRequest>(call);
+  if (call.is_large) request = co_await parse_large<MetadataRequest>(broker, call);
   if (!request) co_return refuse(call, request.error());
   const std::int16_t version = call.request.version;
   const bool all = !request->topics || (version == 0 && request->topics->empty());
-  if (const ErrorCode error = check(*request, version); error != ErrorCode::kNone) co_return respond(call, refused(*request, version, error));
-  const auto wanted_topics = all ? std::vector<MetadataRequest::MetadataRequestTopic>{} : wanted_of(*request);
-  std::map<std::string, ErrorCode> not_created;
-  if (!all && request->allow_auto_topic_creation && broker.config().auto_create_topics_enable) {
-    std::set<std::string> missing;
-    for (const auto& topic : wanted_topics) {
-      if (topic.name && topic.topic_id.is_zero() && broker.image()->topic(*topic.name) == nullptr) missing.insert(*topic.name);
-    }
-    if (!missing.empty()) {
-      const auto created = co_await broker.control().create_topics(creation_of(missing, broker.config()));
-      for (const auto& result : created.topics) {
-        const bool there = result.error_code == ErrorCode::kNone || result.error_code == ErrorCode::kTopicAlreadyExists;
-        if (!there) not_created[result.name] = result.error_code;
-      }
-    }
-  }
-  const auto image = broker.image();
+  if (all && broker.image()->topic_ids().size() > kElementsInline) call.is_large = true;
   MetadataResponse response;
-  for (const auto& [id, node] : image->brokers()) {
-    const auto address = address_of(node, call.connection.listener_name);
-    if (node.fenced || !address) continue;
-    auto& entry = response.brokers.emplace_back();
-    entry.node_id = id;
-    entry.host = address->host;
-    entry.port = address->port;
-    entry.rack = node.rack;
-  }
-  response.cluster_id = broker.cluster_id();
-  // KIP-590: any broker, since requests for the controller go through brokers.
-  response.controller_id = response.brokers.empty() ? BrokerId(-1) : response.brokers.front().node_id;
-  if (version >= 8 && version <= 10 && request->include_cluster_authorized_operations) {
-    response.cluster_authorized_operations = kAllClusterOperations;
-  }
-  const bool with_operations = version >= 8 && request->include_topic_authorized_operations;
-  if (all) {
-    for (const auto& [name, id] : image->topic_ids()) describe(*image, *image->topic(id), with_operations, response.topics.emplace_back());
-    co_return respond(call, response);
-  }
-  for (const auto& wanted : wanted_topics) {
-    Topic& out = response.topics.emplace_back();
-    const bool by_id = !wanted.topic_id.is_zero();
-    const auto topic = by_id ? image->topic(wanted.topic_id) : wanted.name ? image->topic(*wanted.name) : nullptr;
-    if (topic) {
-      describe(*image, *topic, with_operations, out);
-    } else if (by_id) {
-      unknown(ErrorCode::kUnknownTopicId, version >= 12 ? std::nullopt : std::optional<std::string>(""), wanted.topic_id, false, out);
-    } else {
-      const std::string name = wanted.name.value_or("");
-      const auto why = not_created.find(name);
-      ErrorCode error = why != not_created.end() ? why->second : ErrorCode::kUnknownTopicOrPartition;
-      if (name == "__cluster_metadata") error = ErrorCode::kUnknownTopicOrPartition;  // nobody creates it
-      if (replication::invalid_topic_name(name)) error = ErrorCode::kInvalidTopicException;
-      unknown(error, name, kZeroUuid, with_operations, out);
+  std::optional<std::vector<const Wanted*>> wanted;
+  std::set<std::string> missing;
+  const bool may_create = !all && request->allow_auto_topic_creation && broker.config().auto_create_topics_enable;
+  const auto before = broker.image();
+  const bool is_refused = co_await aside(broker, call.is_large, [&] {
+    const ErrorCode error = check(*request, version);
+    if (error != ErrorCode::kNone) {
+      response = refused(*request, version, error);
+      return true;
     }
-  }
-  co_return respond(call, response);
+    if (!all) wanted = wanted_of(*request);
+    if (may_create) missing = missing_of(*before, *wanted);
+    return false;
+  });
+  if (is_refused) co_return co_await answer_with(broker, call, response, *request);
+  const NotCreated not_created = co_await create(broker, missing);
+  const auto image = broker.image();
+  describe_cluster(broker, call, *image, version >= 8 && version <= 10 && request->include_cluster_authorized_operations, response);
+  const bool with_operations = version >= 8 && request->include_topic_authorized_operations;
+  co_await aside(broker, call.is_large, [&] {
+    describe_topics(*image, wanted, not_created, version, with_operations, response);
+    return true;
+  });
+  co_return co_await answer_with(broker, call, response, *request, wanted, missing);
 }
 
 }  // namespace kurier::broker::api

@@ -17,7 +17,9 @@ struct Part {
 };
 
 Task<void> answer_parts(Broker& broker, ByOwner<Part>& parts) {
+  Turns turns = turns_of(broker);
   for (const Part& part : parts.of(broker.shard())) {
+    co_await turns.next();
     const auto partition = broker.partition(part.topic, part.request->partition);
     part.response->error_code = partition ? check_leader_epoch(**partition, part.request->current_leader_epoch) : partition.error();
     if (part.response->error_code != ErrorCode::kNone) continue;
@@ -25,23 +27,17 @@ Task<void> answer_parts(Broker& broker, ByOwner<Part>& parts) {
     part.response->leader_epoch = found.epoch;
     part.response->end_offset = found.end_offset;
   }
-  co_return;
 }
 
-}  // namespace
-
-Task<net::Reply> offset_for_leader_epoch(Broker& broker, Call call) {
-  const auto request = parse_body<OffsetForLeaderEpochRequest>(call.request);
-  if (!request) co_return refuse(call, request.error());
-  OffsetForLeaderEpochResponse response;
-  response.topics.reserve(request->topics.size());
-  ByOwner<Part> parts(broker.shards());
-  const auto image = broker.image();
-  for (const auto& topic_request : request->topics) {
+// An answer for every partition, or where its owner is to write one.
+void distribute(const Broker& broker, const replication::MetadataImage& image, const OffsetForLeaderEpochRequest& request,
+                OffsetForLeaderEpochResponse& response, ByOwner<Part>& parts) {
+  response.topics.reserve(request.topics.size());
+  for (const auto& topic_request : request.topics) {
     auto& topic_response = response.topics.emplace_back();
     topic_response.topic = topic_request.topic;
     topic_response.partitions.reserve(topic_request.partitions.size());
-    const auto topic = image->topic(topic_request.topic);
+    const auto topic = image.topic(topic_request.topic);
     for (const auto& partition_request : topic_request.partitions) {
       auto& end = topic_response.partitions.emplace_back();
       end.partition = partition_request.partition;
@@ -53,8 +49,23 @@ Task<net::Reply> offset_for_leader_epoch(Broker& broker, Call call) {
       }
     }
   }
+}
+
+}  // namespace
+
+Task<net::Reply> offset_for_leader_epoch(Broker& broker, Call call) {
+  auto request = parse_inline<OffsetForLeaderEpochRequest>(call);
+  if (call.is_large) request = co_await parse_large<OffsetForLeaderEpochRequest>(broker, call);
+  if (!request) co_return refuse(call, request.error());
+  OffsetForLeaderEpochResponse response;
+  ByOwner<Part> parts(broker.shards());
+  const auto image = broker.image();
+  co_await aside(broker, call.is_large, [&] {
+    distribute(broker, *image, *request, response, parts);
+    return true;
+  });
   co_await on_shards(broker.shards(), broker.shard(), parts.owners(), answer_parts, parts);
-  co_return respond(call, response);
+  co_return co_await answer_with(broker, call, response, *request, parts);
 }
 
 }  // namespace kurier::broker::api

@@ -19,6 +19,7 @@ using PartitionResponse = ProduceResponse::PartitionProduceResponse;
 
 constexpr std::int16_t kLeadersSinceVersion = 10;
 constexpr std::int16_t kByIdSinceVersion = 13;
+constexpr std::size_t kElementsOfAppend = 16;  // what an append costs, in elements of a loop
 
 // Views of the request's fields are views of the frame, and both go when the last shard has appended its batches.
 struct Received {
@@ -39,6 +40,7 @@ struct Work {
   std::int16_t version = 0;
   std::int16_t acks = 0;
   MonotonicTime deadline;
+  bool takes_turns = false;  // the connection's next request is held until this one is done
 };
 
 struct Waiting {
@@ -101,12 +103,14 @@ void append_to(Partition& partition, const PartitionRequest& request, net::Frame
   *required = appended.result.last_offset + 1;
 }
 
-// Stage 1 before the first suspension, stage 2 behind it. On the shard that owns the parts.
+// Stage 1 before the first suspension, if it takes no turns, stage 2 behind it. On the shard that owns the parts.
 Task<void> append_and_wait(Broker& broker, Work& work) {
   const bool acks_all = work.acks == -1;
   std::vector<Waiting> waiting;
   auto received = std::move(work.received[broker.shard()]);
+  Turns turns = turns_of(broker);
   for (const Part& part : work.parts.of(broker.shard())) {
+    if (work.takes_turns) co_await turns.next(kElementsOfAppend);
     const auto partition = broker.partition(part.topic, part.request->index);
     if (!partition) {
       answer_error(*part.response, partition.error());
@@ -120,6 +124,7 @@ Task<void> append_and_wait(Broker& broker, Work& work) {
   }
   received.reset();  // what waits holds offsets only
   for (const Waiting& wait : waiting) {
+    co_await turns.next();
     const ErrorCode error = co_await wait.partition->replicated(wait.required, work.deadline);
     if (error != ErrorCode::kNone) answer_error(*wait.response, error);
   }
@@ -145,17 +150,16 @@ bool is_closed_to(const Call& call, const replication::TopicImage& topic) {
 }
 
 // An answer for every partition, in the order of the request, and each of them at its owner.
-void distribute(const Broker& broker, const Call& call, const ProduceRequest& request, ProduceResponse& response,
-                ByOwner<Part>& parts) {
+void distribute(const Broker& broker, const replication::MetadataImage& image, const Call& call, const ProduceRequest& request,
+                ProduceResponse& response, ByOwner<Part>& parts) {
   const bool by_id = call.request.version >= kByIdSinceVersion;
   const ErrorCode refused = refusal_of(request);
-  const auto image = broker.image();
   response.responses.reserve(request.topic_data.size());
   for (const auto& topic_data : request.topic_data) {
     auto& topic_response = response.responses.emplace_back();
     topic_response.name = topic_data.name;
     topic_response.topic_id = topic_data.topic_id;
-    const auto topic = by_id ? image->topic(topic_data.topic_id) : image->topic(topic_data.name);
+    const auto topic = by_id ? image.topic(topic_data.topic_id) : image.topic(topic_data.name);
     topic_response.partition_responses.reserve(topic_data.partition_data.size());
     for (const auto& data : topic_data.partition_data) {
       auto& answer = topic_response.partition_responses.emplace_back();
@@ -175,19 +179,18 @@ void distribute(const Broker& broker, const Call& call, const ProduceRequest& re
 }
 
 // KIP-951: with NOT_LEADER_OR_FOLLOWER, who leads now, and where it is reached.
-void tell_leaders(const Broker& broker, const Call& call, ProduceResponse& response) {
+void tell_leaders(const replication::MetadataImage& image, const Call& call, ProduceResponse& response) {
   if (call.request.version < kLeadersSinceVersion) return;
-  const auto image = broker.image();
   std::set<BrokerId> told;
   for (auto& topic_response : response.responses) {
     for (auto& answer : topic_response.partition_responses) {
       if (answer.error_code != ErrorCode::kNotLeaderOrFollower) continue;
       const bool by_id = call.request.version >= kByIdSinceVersion;
-      const auto topic = by_id ? image->topic(topic_response.topic_id) : image->topic(topic_response.name);
-      const auto* partition = topic ? image->partition(topic->id, answer.index) : nullptr;
+      const auto topic = by_id ? image.topic(topic_response.topic_id) : image.topic(topic_response.name);
+      const auto* partition = topic ? image.partition(topic->id, answer.index) : nullptr;
       if (partition == nullptr) continue;
       answer.current_leader = {.leader_id = partition->leader, .leader_epoch = partition->leader_epoch};
-      const auto* node = image->broker(partition->leader);
+      const auto* node = image.broker(partition->leader);
       const auto address = node != nullptr ? address_of(*node, call.connection.listener_name) : std::nullopt;
       if (!address || !told.insert(partition->leader).second) continue;
       auto& endpoint = response.node_endpoints.emplace_back();
@@ -208,22 +211,53 @@ bool has_error(const ProduceResponse& response) {
 }  // namespace
 
 Task<net::Reply> produce(Broker& broker, Call call) {
-  auto request = parse_body<ProduceRequest>(call.request);
+  const MonotonicTime began = broker.ports().clock.monotonic();
+  auto request = parse_inline<ProduceRequest>(call);
+  if (call.is_large) {
+    call.connection.hold_next();
+    request = co_await parse_large<ProduceRequest, true>(broker, call);
+  }
   if (!request) co_return refuse(call, request.error());
-  const MonotonicTime deadline = broker.ports().clock.monotonic() + std::chrono::milliseconds(std::max(0, request->timeout_ms));
+  const MonotonicTime deadline = began + std::chrono::milliseconds(std::max(0, request->timeout_ms));
   auto received = std::make_shared<Received>(std::move(call.frame), std::move(*request));
+  auto kept = call.is_large ? received : nullptr;  // so that it does not end on a shard
   const std::int16_t acks = received->request.acks;
   ProduceResponse response;
   Work work{std::vector<std::shared_ptr<Received>>(broker.shards().count()), ByOwner<Part>(broker.shards()), call.request.version, acks,
             deadline};
-  distribute(broker, call, received->request, response, work.parts);
-  for (const ShardIndex owner : work.parts.owners()) work.received[owner] = received;
+  const auto image = broker.image();
+  co_await aside(broker, call.is_large, [&] {
+    distribute(broker, *image, call, received->request, response, work.parts);
+    return true;
+  });
+  for (const ShardIndex owner : work.parts.owners()) {
+    work.received[owner] = received;
+    work.takes_turns = work.takes_turns || work.parts.of(owner).size() > kElementsPerTurn;
+  }
+  if (work.takes_turns) call.connection.hold_next();
   received.reset();
   co_await on_shards(broker.shards(), broker.shard(), work.parts.owners(), append_and_wait, work);
   // acks=0 expects no response; that something failed can only be said by closing the connection.
-  if (acks == 0) co_return net::Reply{.close = has_error(response)};
-  tell_leaders(broker, call, response);
-  co_return respond(call, response);
+  if (acks == 0) {
+    const bool close = has_error(response);
+    co_await end(broker, call, kept, response, work);
+    call.connection.let_next();
+    co_return net::Reply{.close = close};
+  }
+  if (!call.is_large) {
+    tell_leaders(*broker.image(), call, response);
+    call.connection.let_next();
+    co_return respond(call, response);
+  }
+  const auto now = broker.image();
+  net::Reply reply = co_await aside(broker, true, [&] {
+    tell_leaders(*now, call, response);
+    kept.reset();
+    return respond(call, response);
+  });
+  co_await end(broker, call, response, work);
+  call.connection.let_next();
+  co_return reply;
 }
 
 }  // namespace kurier::broker::api

@@ -10,42 +10,53 @@ namespace kurier::broker::api {
 using protocol::ErrorCode;
 
 Task<net::Reply> create_topics(Broker& broker, Call call) {
-  auto request = parse_body<protocol::CreateTopicsRequest>(call.request);
+  auto request = parse_inline<protocol::CreateTopicsRequest>(call);
+  if (call.is_large) request = co_await parse_large<protocol::CreateTopicsRequest>(broker, call);
   if (!request) co_return refuse(call, request.error());
   auto response = co_await broker.control().create_topics(std::move(*request));
-  co_return respond(call, response);
+  co_return co_await answer_with(broker, call, response);
 }
 
 Task<net::Reply> delete_topics(Broker& broker, Call call) {
-  auto request = parse_body<protocol::DeleteTopicsRequest>(call.request);
+  auto request = parse_inline<protocol::DeleteTopicsRequest>(call);
+  if (call.is_large) request = co_await parse_large<protocol::DeleteTopicsRequest>(broker, call);
   if (!request) co_return refuse(call, request.error());
   // Before version 6 there are only names.
-  for (std::string& name : request->topic_names) request->topics.emplace_back().name = std::move(name);
-  request->topic_names.clear();
+  co_await aside(broker, call.is_large, [&] {
+    for (std::string& name : request->topic_names) request->topics.emplace_back().name = std::move(name);
+    request->topic_names.clear();
+    return true;
+  });
   protocol::DeleteTopicsResponse response;
   if (broker.config().delete_topic_enable) {
     response = co_await broker.control().delete_topics(std::move(*request));
   } else {
     const ErrorCode disabled = call.request.version < 3 ? ErrorCode::kInvalidRequest : ErrorCode::kTopicDeletionDisabled;
-    for (auto& topic : request->topics) {
-      auto& result = response.responses.emplace_back();
-      result.name = topic.name;
-      result.topic_id = topic.topic_id;
-      result.error_code = disabled;
-    }
+    co_await aside(broker, call.is_large, [&] {
+      for (auto& topic : request->topics) {
+        auto& result = response.responses.emplace_back();
+        result.name = topic.name;
+        result.topic_id = topic.topic_id;
+        result.error_code = disabled;
+      }
+      return true;
+    });
   }
   // A name that is not known can only be null from version 6 on.
-  for (auto& result : response.responses) {
-    if (call.request.version < 6 && !result.name) result.name = "";
+  if (call.request.version < 6) {
+    for (auto& result : response.responses) {
+      if (!result.name) result.name = "";
+    }
   }
-  co_return respond(call, response);
+  co_return co_await answer_with(broker, call, response);
 }
 
 Task<net::Reply> create_partitions(Broker& broker, Call call) {
-  auto request = parse_body<protocol::CreatePartitionsRequest>(call.request);
+  auto request = parse_inline<protocol::CreatePartitionsRequest>(call);
+  if (call.is_large) request = co_await parse_large<protocol::CreatePartitionsRequest>(broker, call);
   if (!request) co_return refuse(call, request.error());
   auto response = co_await broker.control().create_partitions(std::move(*request));
-  co_return respond(call, response);
+  co_return co_await answer_with(broker, call, response);
 }
 
 }  // namespace kurier::broker::api

@@ -27,7 +27,9 @@ Connection::Connection(ConnectionShard& shard, std::unique_ptr<Stream> stream, C
       context_(std::move(context)),
       closed_(std::move(closed)),
       decoder_(shard.limits.frame_bytes_max),
-      active_at_(shard.clock.monotonic()) {}
+      active_at_(shard.clock.monotonic()) {
+  context_.next_is_let = [this] { wake_reader(); };
+}
 
 void Connection::start() {
   reading_ = true;
@@ -59,6 +61,7 @@ void Connection::close_if_idle_since(MonotonicTime before) {
 }
 
 bool Connection::has_room() const {
+  if (context_.next_is_held) return false;
   return in_flight_.empty() || (in_flight_.size() < shard_.limits.in_flight_max &&
                                 in_flight_bytes_ < shard_.limits.in_flight_bytes_max);
 }

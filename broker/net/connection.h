@@ -7,10 +7,12 @@
 
 #include <chrono>
 #include <cstdint>
+#include <functional>
 #include <list>
 #include <memory>
 #include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "base/executor.h"
@@ -29,6 +31,15 @@ struct ConnectionContext {
   std::string client_software_name;
   std::string client_software_version;
   std::string principal = "User:ANONYMOUS";  // authentication will say who it is
+
+  // For a request that may overlap with the next one and suspends before it has taken effect: from `hold_next`, which is
+  // called before it suspends for the first time, to `let_next` no other begins.
+  void hold_next() { next_is_held = true; }
+  void let_next() {
+    if (std::exchange(next_is_held, false) && next_is_let) next_is_let();
+  }
+  bool next_is_held = false;
+  std::function<void()> next_is_let;  // the connection's own
 };
 
 enum class Concurrency {

@@ -1,8 +1,11 @@
 // How many files and sockets this process may have open.
 #pragma once
 
+#include <fcntl.h>
 #include <sys/resource.h>
+#include <unistd.h>
 
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 
@@ -17,6 +20,20 @@ inline std::size_t raise_open_files_max() {
     if (::setrlimit(RLIMIT_NOFILE, &raised) == 0) limit = raised;
   }
   return limit.rlim_cur == RLIM_INFINITY ? SIZE_MAX : static_cast<std::size_t>(limit.rlim_cur);
+}
+
+// Of `open_files_max` descriptors so many are left for what is open for a moment only: an index, a checkpoint, a snapshot, the
+// last steps of a stop. Logs leave twice as many, so that somebody can still connect and delete a topic.
+inline std::size_t descriptors_for_moments(std::size_t open_files_max) {
+  return std::clamp<std::size_t>(open_files_max / 16, 4, 32);
+}
+
+// Whether more than `spare` descriptors are free: new ones get the lowest number that is. Asks the kernel.
+inline bool has_free_descriptors(std::size_t open_files_max, std::size_t spare) {
+  const int probe = ::open("/", O_PATH | O_CLOEXEC);
+  if (probe < 0) return false;
+  ::close(probe);
+  return static_cast<std::size_t>(probe) + spare < open_files_max;
 }
 
 }  // namespace kurier::net

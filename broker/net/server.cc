@@ -155,6 +155,11 @@ struct Server::Impl {
   // The next server in turn gets it.
   void hand_out(const Listener& listener, int descriptor) {
     may_come -= 1;
+    if (static_cast<std::size_t>(descriptor) >= options.descriptors_max) {
+      LOG_WARN("refusing a connection on listener {}: too few descriptors are left (RLIMIT_NOFILE)", listener.name);
+      const Socket refused(descriptor);
+      return;
+    }
     Impl& next = *servers[next_server++ % servers.size()];
     if (&next == this) return add(listener.name, listener.local, Socket(descriptor));
     next.reactor.post([&next, name = listener.name, local = listener.local, socket = Socket(descriptor)]() mutable {

@@ -2,8 +2,10 @@
 #include <fmt/core.h>
 
 #include <algorithm>
+#include <span>
 
 #include "coordinator/group/group_coordinator.h"
+#include "coordinator/group/group_listing.h"
 
 namespace kurier::coordinator {
 
@@ -58,7 +60,31 @@ DescribeGroupsResponse::DescribedGroup describe(const ClassicGroup& group) {
   return described;
 }
 
+// Of every kind of group.
+constexpr std::string_view kStates[] = {"preparingrebalance", "completingrebalance", "stable",   "dead",    "empty",
+                                        "assigning",          "reconciling",         "notready", "unknown"};
+constexpr std::string_view kTypes[] = {"classic", "consumer", "share", "streams", "unknown"};
+
+// `normal`: as the filter compares it.
+template <class Normal>
+void keep(std::vector<std::string>& names, std::span<const std::string_view> known, Normal normal) {
+  if (names.empty()) return;
+  std::vector<std::string> kept;
+  for (const std::string& name : names) {
+    const std::string compared = normal(name);
+    if (std::ranges::find(known, compared) == known.end() || std::ranges::find(kept, compared) != kept.end()) continue;
+    kept.push_back(compared);
+  }
+  if (kept.empty()) kept.push_back(names.front());
+  names = std::move(kept);
+}
+
 }  // namespace
+
+void keep_what_can_match(protocol::ListGroupsRequest& request) {
+  keep(request.states_filter, kStates, [](const std::string& state) { return lower(trim(lower(state))); });
+  keep(request.types_filter, kTypes, [](const std::string& type) { return lower(type); });
+}
 
 std::vector<DescribeGroupsResponse::DescribedGroup> GroupCoordinator::describe_groups(
     const RequestContext& context, const std::vector<std::string>& group_ids) const {

@@ -19,6 +19,14 @@ namespace {
 
 constexpr std::int16_t kFirstVersionWithMemberEpochs = 9;  // KIP-848
 
+}  // namespace
+
+bool offset_metadata_fits(const std::optional<std::string>& metadata, const GroupOptions& options) {
+  return !metadata || java_length(*metadata) <= options.offset_metadata_max;
+}
+
+namespace {
+
 template <class Response, class Request>
 OffsetDecision<Response> commit(const Request& request, const GroupOptions& options, Timestamp now, Timestamp expires) {
   OffsetDecision<Response> decision;
@@ -29,7 +37,7 @@ OffsetDecision<Response> commit(const Request& request, const GroupOptions& opti
     for (const auto& partition : topic.partitions) {
       auto& answer = answered.partitions.emplace_back();
       answer.partition_index = partition.partition_index;
-      if (partition.committed_metadata && java_length(*partition.committed_metadata) > options.offset_metadata_max) {
+      if (!offset_metadata_fits(partition.committed_metadata, options)) {
         answer.error_code = ErrorCode::kOffsetMetadataTooLarge;
         continue;
       }

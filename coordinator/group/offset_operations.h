@@ -29,6 +29,10 @@ struct OffsetDecision {
     const protocol::OffsetCommitRequest& request, const GroupOptions& options, Timestamp now);
 [[nodiscard]] OffsetDecision<protocol::TxnOffsetCommitResponse> commit_offsets(
     const protocol::TxnOffsetCommitRequest& request, const GroupOptions& options, Timestamp now);
+// Whether what a client adds to an offset is short enough, and what a record of an offset takes at least, without the names of
+// its group and its topic.
+[[nodiscard]] bool offset_metadata_fits(const std::optional<std::string>& metadata, const GroupOptions& options);
+inline constexpr std::size_t kOffsetRecordBytesMin = 39;
 // The same error for every partition.
 [[nodiscard]] protocol::OffsetCommitResponse refuse_commit(const protocol::OffsetCommitRequest& request,
                                                            protocol::ErrorCode error);

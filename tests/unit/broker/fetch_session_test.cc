@@ -1,5 +1,6 @@
 #include "broker/fetch_session.h"
 
+#include <algorithm>
 #include <catch2/catch.hpp>
 
 namespace kurier::broker {
@@ -411,4 +412,54 @@ TEST_CASE("what a session takes is given back", "[fetch_session]") {
 }
 
 }  // namespace
+// A partition that is named twice stands where it was first, with what was said last: against a map that says so plainly.
+TEST_CASE("fetch sessions: whatever a request repeats, each partition is fetched once") {
+  SeededRandom random{11};
+  for (int round = 0; round < 300; ++round) {
+    const std::int16_t version = round % 2 == 0 ? 12 : 13;
+    FetchRequest request;
+    std::vector<std::pair<std::pair<std::string, std::int32_t>, std::int64_t>> expected;
+    for (std::uint64_t topics = random.below(6); topics > 0; --topics) {
+      auto& topic = request.topics.emplace_back();
+      const bool apples = random.below(2) == 0;
+      topic.topic = version < 13 ? (apples ? "apples" : "pears") : "";
+      if (version >= 13) topic.topic_id = apples ? kApples : kPears;
+      for (std::uint64_t partitions = random.below(5); partitions > 0; --partitions) {
+        auto& partition = topic.partitions.emplace_back();
+        partition.partition = PartitionIndex(static_cast<std::int32_t>(random.below(4)));
+        partition.fetch_offset = Offset(static_cast<std::int64_t>(random.below(1000)));
+        const std::pair key{std::string(apples ? "apples" : "pears"), partition.partition.value()};
+        const auto there = std::ranges::find(expected, key, [](const auto& one) { return one.first; });
+        if (there == expected.end()) {
+          expected.emplace_back(key, partition.fetch_offset.value());
+        } else {
+          there->second = partition.fetch_offset.value();
+        }
+      }
+    }
+    FetchSessions::name_once(request, version, [](TopicId id) { return std::optional<std::string>(id == kApples ? "apples" : "pears"); });
+    decltype(expected) found;
+    for (std::size_t i = 0; i < request.topics.size(); ++i) {
+      const auto& topic = request.topics[i];
+      CHECK_FALSE(topic.partitions.empty());
+      if (i > 0) CHECK(topic.topic != request.topics[i - 1].topic);
+      for (const auto& partition : topic.partitions)
+        found.emplace_back(std::pair{topic.topic, partition.partition.value()}, partition.fetch_offset.value());
+    }
+    INFO("round " << round);
+    REQUIRE(found == expected);
+  }
+}
+
+TEST_CASE("fetch sessions: who names more than a session holds is answered without one") {
+  FetchSessionOptions options;
+  options.partitions_max = 2;
+  Fixture f(options);
+  CHECK(f.open({kApples0, kApples1, kPears0}) == 0);
+  const std::int32_t id = f.open({kApples0, kApples1});
+  REQUIRE(id != 0);
+  CHECK(f.begin(id, 1, {kPears0}).error == ErrorCode::kFetchSessionIdNotFound);
+  CHECK(f.sessions.size() == 0);
+}
+
 }  // namespace kurier::broker

@@ -151,3 +151,38 @@ TEST_CASE("variable-length numbers end after five and ten bytes") {
   REQUIRE(longer.varlong() == 0);
   REQUIRE_FALSE(longer.ok());
 }
+
+TEST_CASE("a reader stops before more elements than it may read") {
+  Writer writer;
+  writer.array_count(3);
+  for (int i = 0; i < 3; ++i) {
+    writer.array_count(2);
+    writer.int8(1);
+    writer.int8(2);
+  }
+  writer.bytes(Bytes(4096));
+  const Bytes bytes = writer.take_bytes();
+  const auto read = [&](std::size_t elements_max) {
+    Reader reader(bytes, elements_max);
+    for (std::size_t left = reader.array_count(); left > 0; --left) {
+      for (std::size_t inner = reader.array_count(); inner > 0; --inner) reader.int8();
+    }
+    reader.bytes();
+    return reader;
+  };
+  constexpr std::size_t kAll = 3 + 3 * 2 + 4;  // and a KiB counts as one
+  CHECK(read(kAll).ok());
+  CHECK_FALSE(read(kAll).has_too_many_elements());
+  for (std::size_t elements_max = 0; elements_max < kAll; ++elements_max) {
+    const Reader reader = read(elements_max);
+    INFO(elements_max << " elements");
+    CHECK_FALSE(reader.ok());
+    CHECK(reader.has_too_many_elements());
+  }
+  // What is malformed is not too large.
+  Reader cut(ByteView(bytes).first(5), 3);
+  cut.array_count();
+  cut.array_count();
+  CHECK_FALSE(cut.ok());
+  CHECK_FALSE(cut.has_too_many_elements());
+}

@@ -110,6 +110,10 @@ public class CleanerCases {
                 }
                 name = String.format("%04d-random", i);
             }
+            // Not the cleaner's: what is open where the log's start moves into a transaction; and the time of an empty segment's
+            // file, which kurier knows until the next start only.
+            if (features.contains(Feature.TRANSACTIONS)) features.remove(Feature.LOG_START);
+            if (features.contains(Feature.MIN_LAG)) features.remove(Feature.RESTART);
             Path to = Files.createDirectories(directory.resolve(name));
             Files.write(to.resolve("script"), new Generator(random, features).script());
         }

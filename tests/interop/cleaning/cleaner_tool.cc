@@ -97,6 +97,10 @@ class Case {
     } else if (step == "start") {
       TRY(log_->set_log_start_offset(Offset(number(argument))));
     } else if (step == "truncate") {
+      // So that the producers' snapshots are of use, as they are where a broker flushes what it seals.
+      TRY_ASSIGN(const FlushJob job, log_->begin_flush());
+      TRY(job.run());
+      log_->complete_flush(job);
       TRY(log_->truncate_to(std::max(Offset(number(argument)), log_->log_start_offset())));
       log_->high_watermark_is(log_->log_end_offset());
     } else if (step == "expire") {

@@ -596,6 +596,11 @@ public class CleanerCases {
                     saw("indexes of segments that were compressed differently");
                     continue;
                 }
+                if (isIndex && !snapshots && !Arrays.equals(ours, theirs)) {
+                    // Of a segment that grew on: how much it has had since its last entry is counted anew after a start.
+                    saw("indexes of logs that were opened again, truncated or cut");
+                    continue;
+                }
                 if (!Arrays.equals(ours, theirs)) throw new Different(name + ": " + hex(theirs) + " but kurier " + hex(ours));
                 saw("files " + name.replaceAll("\\d+", ""));
             }

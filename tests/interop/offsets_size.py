@@ -6,6 +6,7 @@ import tempfile
 import time
 
 import messages
+from file_events import await_files
 from harness import Checks, Kurier
 
 COMMITS, GROUPS, PARTITIONS = 1_000_000, 10, 100
@@ -93,14 +94,9 @@ def cleaned_to(node):
 
 def wait_until_cleaned(node):
     """Up to the active segment, and the files of what was cleaned are gone."""
-    deadline = time.monotonic() + TIMEOUT_S
-    while True:
-        sizes = log_files(node)
-        deleted = [path.name for path in directory(node).iterdir() if path.name.endswith(".deleted")]
-        if cleaned_to(node) == max(sizes) > 0 and not deleted:
-            return sizes
-        assert time.monotonic() < deadline, (cleaned_to(node), sizes, deleted)
-        time.sleep(0.02)
+    await_files(node.directory / "log", lambda: cleaned_to(node) == max(log_files(node)) > 0, TIMEOUT_S)
+    await_files(directory(node), lambda: not list(directory(node).glob("*.deleted")), TIMEOUT_S)
+    return log_files(node)
 
 
 def fetched(node, group):

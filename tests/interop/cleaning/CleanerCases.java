@@ -114,6 +114,8 @@ public class CleanerCases {
             // file, which kurier knows until the next start only.
             if (features.contains(Feature.TRANSACTIONS)) features.remove(Feature.LOG_START);
             if (features.contains(Feature.MIN_LAG)) features.remove(Feature.RESTART);
+            // Where a log ends that was truncated inside a batch or a gap.
+            if (features.contains(Feature.GAPS) || features.contains(Feature.FAR_OFFSETS)) features.remove(Feature.TRUNCATION);
             Path to = Files.createDirectories(directory.resolve(name));
             Files.write(to.resolve("script"), new Generator(random, features).script());
         }
@@ -137,6 +139,7 @@ public class CleanerCases {
         final Set<Feature> features;
         final List<String> steps = new ArrayList<>();
         final List<Producer> producers = new ArrayList<>();
+        final List<Long> bases = new ArrayList<>();
         long now = 1_700_000_000_000L;
         long offset = 0;
         long start = 0;
@@ -233,6 +236,7 @@ public class CleanerCases {
         }
 
         void append(MemoryRecords records) {
+            bases.add(records.batches().iterator().next().baseOffset());
             ByteBuffer buffer = records.buffer().duplicate();
             byte[] bytes = new byte[buffer.remaining()];
             buffer.get(bytes);
@@ -314,8 +318,11 @@ public class CleanerCases {
 
         // Producers' sequences go on as if nothing had been lost; a follower does not mind.
         void truncate() {
-            long to = start + (offset - start) * between(50, 100) / 100;
-            steps.add("truncate " + now + " " + to);
+            List<Long> possible = bases.stream().filter(base -> base >= start && base < offset).toList();
+            if (possible.isEmpty()) return;
+            offset = possible.get(possible.size() * between(50, 99) / 100);
+            bases.removeIf(base -> base >= offset);
+            steps.add("truncate " + now + " " + offset);
         }
     }
 

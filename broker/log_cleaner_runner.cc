@@ -58,6 +58,11 @@ std::optional<LogCleanerRunner::Candidate> LogCleanerRunner::dirtiest(std::size_
       const PartitionKey key{id, partition->index()};
       if (state.busy.contains(key) || state.uncleanable.contains(key)) continue;
       const auto assessment = partition->log().assess_cleaning(partition->leader().last_stable_offset(), now);
+      if (!assessment && is_passing(assessment.error().failure)) {
+        LOG_WARN("{} is not looked at by the cleaner now: {}", partition->log().directory(),
+                 assessment.error().context);
+        continue;
+      }
       if (!assessment) {
         LOG_ERROR("{} is not cleaned until the next start: {}", partition->log().directory(),
                   assessment.error().context);
@@ -146,11 +151,12 @@ void LogCleanerRunner::run(WorkPointer work) {
 void LogCleanerRunner::progressed(WorkPointer work, Progress progress, std::uint64_t bytes) {
   const MonotonicTime now = ports_.clock.monotonic();
   const std::chrono::nanoseconds wait = rate_.moved(bytes, now);
-  if (progress == Progress::kFinished) return on_shard(std::move(work), &LogCleanerRunner::finish);
-  if (progress == Progress::kGroup) return on_shard(std::move(work), &LogCleanerRunner::offer);
-  if (wait.count() == 0) return on_shard(std::move(work), &LogCleanerRunner::go_on);
-  ports_.timers.start(
-      now + wait, [this, work = std::move(work)]() mutable { on_shard(std::move(work), &LogCleanerRunner::go_on); });
+  const auto step = progress == Progress::kFinished ? &LogCleanerRunner::finish
+                    : progress == Progress::kGroup  ? &LogCleanerRunner::offer
+                                                    : &LogCleanerRunner::go_on;
+  if (wait.count() == 0) return on_shard(std::move(work), step);
+  // Whatever comes next: many small logs, each cleaned in one slice, are held to the rate too.
+  ports_.timers.start(now + wait, [this, work = std::move(work), step]() mutable { on_shard(std::move(work), step); });
 }
 
 void LogCleanerRunner::on_shard(WorkPointer work, void (LogCleanerRunner::*step)(const WorkPointer&)) {
@@ -228,7 +234,8 @@ void LogCleanerRunner::failed(const WorkPointer& work, const Error& error) {
   const bool is_gone = log_of(*work) == nullptr;
   switch (is_gone ? Failure::kCancelled : error.failure) {
     case Failure::kCancelled: LOG_DEBUG("cleaning of {} ended: {}", name, error.context); break;
-    case Failure::kNoSpace: LOG_ERROR("{} cannot be cleaned now: {}", name, error.context); break;
+    case Failure::kNoSpace:
+    case Failure::kExhausted: LOG_ERROR("{} cannot be cleaned now: {}", name, error.context); break;
     case Failure::kIo:
       if (partition) shard.logs->disk_failed(name, error);
       break;

@@ -72,7 +72,7 @@ Cleaning::Cleaning(CleaningJob job, CleaningLimits limits)
     : job_(std::move(job)),
       limits_(bounded(limits)),
       keys_(limits_.map_bytes, dirty_offsets(job_), limits_.map_load_factor, limits_.hash_key),
-      filter_({job_.now, job_.config.delete_retention_ms, job_.first_uncleanable_offset}, keys_, job_.producers) {
+      filter_({job_.now, job_.config.delete_retention_ms, job_.high_watermark}, keys_, job_.producers) {
   // Those whose marker will be seen: without it a producer's later transactions would be taken for the same one.
   mapped_transactions_.expect(overlapping(job_.first_dirty_offset, job_.first_uncleanable_offset));
   // The segments before the first dirty offset need no look into their keys.
@@ -198,8 +198,8 @@ Result<bool> Cleaning::clean_group(std::uint64_t budget_bytes) {
 Result<void> Cleaning::write_out() {
   if (output_.empty()) return {};
   if (target_->size_bytes() + output_.size() > INT32_MAX) {
-    return fail(Failure::kExhausted, fmt::format("{}: segment {} would be larger than 2 GiB when cleaned",
-                                                 job_.directory, target_->base_offset().value()));
+    return fail(Failure::kUnsupported, fmt::format("{}: segment {} would be larger than 2 GiB when cleaned",
+                                                   job_.directory, target_->base_offset().value()));
   }
   TRY(target_->append(output_, job_.config));
   used_bytes_ += output_.size();

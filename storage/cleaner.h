@@ -28,6 +28,7 @@ struct CleaningJob {
   Timestamp now;
   Offset first_dirty_offset;
   Offset first_uncleanable_offset;
+  Offset high_watermark;
   std::vector<Source> sources;  // all segments before the first uncleanable offset
   std::uint64_t dirty_position = 0;  // at or before the first dirty offset, in its segment
   std::vector<AbortedTransaction> aborted;
@@ -67,7 +68,7 @@ class Cleaning {
     kFinished,  // everything before cleaned_to() is clean
   };
   // Reads and writes until about `budget_bytes` have gone to or come from the disk. After an error it can only be
-  // destroyed. kCancelled: the log has changed beneath it. kCorrupt, kMalformed: it cannot be cleaned.
+  // destroyed. kCancelled: the log has changed beneath it. kCorrupt, kMalformed, kUnsupported: it cannot be cleaned.
   Result<Progress> run(std::uint64_t budget_bytes);
   CleanedGroup take_group();
 

@@ -106,7 +106,12 @@ CleanedTransactions::Verdict CleanedTransactions::see_marker(const RecordBatchVi
 Result<ByteView> uncompressed_records(const RecordBatchView& batch, Bytes& buffer) {
   if (batch.codec() == Codec::kNone || batch.record_count() == 0) return batch.payload();
   auto decompressed = protocol::decompress(batch.codec(), batch.payload(), protocol::kDecompressedBytesMax);
-  if (!decompressed) return damaged(decompressed.error().failure, batch, decompressed.error().context);
+  if (!decompressed) {
+    // Too large once is too large always; what is exhausted otherwise may pass.
+    const Failure failure = decompressed.error().failure;
+    return damaged(failure == Failure::kExhausted ? Failure::kUnsupported : failure, batch,
+                   decompressed.error().context);
+  }
   buffer = std::move(*decompressed);
   return ByteView(buffer);
 }
@@ -130,7 +135,7 @@ Result<bool> map_keys(const RecordBatchView& batch, bool is_aborted, Offset firs
 // Idempotence survives: the batch with the producer's last sequence stays, if only as a header; of a producer that has
 // written nothing since its last marker, that marker, which has its epoch.
 bool BatchFilter::must_stay_known(const RecordBatchView& batch) const {
-  if (batch.next_offset() == rules_.round_end) return true;
+  if (batch.next_offset() == rules_.high_watermark) return true;
   if (!batch.has_producer_id()) return false;
   const auto producer = producers_.find(batch.producer_id());
   if (producer == producers_.end()) return false;

@@ -60,7 +60,7 @@ class BatchFilter {
   struct Rules {
     Timestamp now;
     std::int64_t delete_retention_ms = 0;
-    Offset round_end;  // the batch that ends here stays, so that the log's end stays known
+    Offset high_watermark;  // the batch that ends here stays, if only as a header: where the log is known to end
   };
   // Both outlive it.
   BatchFilter(Rules rules, const CleanerKeyMap& keys, const LastOfProducers& producers)

@@ -61,7 +61,7 @@ Result<AppendResult> Log::append(MutableByteView batches, LeaderEpoch epoch, Tim
     at += batch.size_bytes();
   }
   if (batches.empty()) return fail(Failure::kInvalid, "an append without a batch to " + directory_);
-  TRY(roll_if_needed(batches.size(), max_timestamp, result.last_offset, now));
+  TRY(roll_if_needed(batches.size(), max_timestamp, result.last_offset, now, result.first_offset));
   epochs_to_write_ = epochs_.assign(epoch, result.first_offset) || epochs_to_write_;
   if (epochs_to_write_) TRY(write_epochs());
   TRY(write(batches, now));
@@ -76,7 +76,7 @@ Result<void> Log::append_as_follower(ByteView batches, Timestamp now) {
       return fail(Failure::kOutOfRange, fmt::format("{}: a batch at offset {} cannot follow log end offset {}", directory_,
                                                     batch.base_offset().value(), expected.value()));
     }
-    TRY(roll_if_needed(batch.size_bytes(), batch.max_timestamp(), batch.last_offset(), now));
+    TRY(roll_if_needed(batch.size_bytes(), batch.max_timestamp(), batch.last_offset(), now, batch.base_offset()));
     if (epochs_.assign(batch.leader_epoch(), batch.base_offset()) || epochs_to_write_) TRY(write_epochs());
     TRY(write(batch.bytes(), now));
     expected = log_end_offset_;
@@ -86,8 +86,9 @@ Result<void> Log::append_as_follower(ByteView batches, Timestamp now) {
 }
 
 // All of `batches` goes to the active segment with one write; they are in the log once that has returned.
-Result<void> Log::write(ByteView batches, Timestamp) {
+Result<void> Log::write(ByteView batches, Timestamp now) {
   TRY(active().append(batches, config_));
+  active().modified_is(now);
   while (!batches.empty()) {
     TRY_ASSIGN(const RecordBatchView batch, RecordBatchView::parse(batches));
     const Result<void> replayed = replay_into_producers(batch, &active());
@@ -107,7 +108,8 @@ Result<void> Log::replay_into_producers(const RecordBatchView& batch, Segment* a
                                         producers_.last_stable_offset_after(*completed)});
 }
 
-Result<void> Log::roll_if_needed(std::size_t bytes, Timestamp max_timestamp, Offset last_offset, Timestamp now) {
+Result<void> Log::roll_if_needed(std::size_t bytes, Timestamp max_timestamp, Offset last_offset, Timestamp now,
+                                 Offset first_offset) {
   Segment& segment = active();
   bool roll_now = segment.size_bytes() > 0 && segment.size_bytes() + bytes > config_.segment_bytes;
   roll_now = roll_now || segment.index_is_full(config_) || last_offset - segment.base_offset() > INT32_MAX;
@@ -117,14 +119,25 @@ Result<void> Log::roll_if_needed(std::size_t bytes, Timestamp max_timestamp, Off
     const std::int64_t waited = first && first->value() >= 0 ? max_timestamp - *first : now - segment.created();
     roll_now = waited > segment_age_max().count();
   }
-  return roll_now ? roll(now) : Result<void>{};
+  if (!roll_now) return {};
+  TRY_ASSIGN(const Offset end, active().next_offset());
+  // As in Apache Kafka a segment begins with its first batch, also behind a gap; where a start takes gaps for lost records
+  // (recover_segments), only if the gap is wider than an index can span.
+  const bool behind_gap = config_.compact || last_offset - end > INT32_MAX;
+  TRY(roll_at(behind_gap ? first_offset : end, now));
+  log_end_offset_ = std::max(log_end_offset_, active().base_offset());
+  return {};
 }
 
-// segment.ms less what segment.jitter.ms takes off, so that partitions that began together do not all roll together: drawn
+// segment.ms, in a compacted log no more than max.compaction.lag.ms: what lies in the active segment cannot be cleaned. Less
+// what segment.jitter.ms takes off, so that partitions that began together do not all roll together: drawn
 // from the log's name and the segment's offset, and so the same whenever it is asked for.
 std::chrono::milliseconds Log::segment_age_max() const {
+  std::chrono::milliseconds age_max = config_.segment_time;
+  if (config_.compact && config_.max_compaction_lag_ms > 0)
+    age_max = std::min(age_max, std::chrono::milliseconds(config_.max_compaction_lag_ms));
   const auto jitter_max = std::min(config_.segment_jitter, config_.segment_time).count();
-  if (jitter_max <= 0) return config_.segment_time;
+  if (jitter_max <= 0) return age_max;
   std::uint64_t hash = 0xcbf29ce484222325;
   const auto mix = [&hash](std::uint64_t value) {
     hash = (hash ^ value) * 0x100000001b3;
@@ -132,7 +145,7 @@ std::chrono::milliseconds Log::segment_age_max() const {
   };
   for (const char c : directory_) mix(static_cast<unsigned char>(c));
   mix(static_cast<std::uint64_t>(segments_.back()->base_offset().value()));
-  return config_.segment_time - std::chrono::milliseconds(hash % static_cast<std::uint64_t>(jitter_max));
+  return age_max - std::chrono::milliseconds(hash % static_cast<std::uint64_t>(jitter_max));
 }
 
 Result<bool> Log::roll_if_old(Timestamp now) {
@@ -149,10 +162,14 @@ Result<void> Log::roll(Timestamp now) {
   if (active().base_offset() == log_end_offset_) return {};  // empty: it can go on
   // After a truncation into a gap its records end earlier than the log: no gap between segments that compaction has not made.
   TRY_ASSIGN(const Offset end, active().next_offset());
-  if (active().base_offset() == end) return {};
+  return roll_at(end, now);
+}
+
+Result<void> Log::roll_at(Offset base_offset, Timestamp now) {
+  if (active().base_offset() == base_offset) return {};
   TRY(active().seal());
-  TRY(take_snapshot(end));
-  return add_segment(end, now);
+  TRY(take_snapshot(base_offset));
+  return add_segment(base_offset, now);
 }
 
 Result<void> Log::add_segment(Offset base_offset, Timestamp now) {

@@ -5,6 +5,7 @@
 // Offsets: log_start_offset ≤ high watermark ≤ log_end_offset; the high watermark is kept by the partition's leader core.
 #pragma once
 
+#include <algorithm>
 #include <memory>
 #include <optional>
 #include <string>
@@ -101,7 +102,10 @@ class Log {
   Result<void> truncate_fully_and_start_at(Offset offset);
   Result<void> set_log_start_offset(Offset offset);
   void set_config(const LogConfig& config) { config_ = config; }
-  void high_watermark_is(Offset high_watermark) { producers_.high_watermark_is(high_watermark); }
+  void high_watermark_is(Offset high_watermark) {
+    high_watermark_ = high_watermark;
+    producers_.high_watermark_is(high_watermark);
+  }
 
   // segment.ms: a new segment if the active one is old enough. True if there is one.
   Result<bool> roll_if_old(Timestamp now);
@@ -135,7 +139,10 @@ class Log {
   [[nodiscard]] Offset log_start_offset() const { return log_start_offset_; }
   [[nodiscard]] Offset log_end_offset() const { return log_end_offset_; }
   [[nodiscard]] Offset recovery_point() const { return recovery_point_; }  // also: the durable end
-  [[nodiscard]] std::optional<Offset> first_unstable_offset() const { return producers_.first_unstable_offset(); }
+  [[nodiscard]] std::optional<Offset> first_unstable_offset() const {
+    const auto first = producers_.first_unstable_offset();
+    return first ? std::max(*first, log_start_offset_) : first;
+  }
   [[nodiscard]] const ProducerState& producers() const { return producers_; }
   [[nodiscard]] const LogConfig& config() const { return config_; }
   [[nodiscard]] const std::string& directory() const { return directory_; }
@@ -156,7 +163,9 @@ class Log {
   Result<void> add_segment(Offset base_offset, Timestamp now);
   Result<void> take_snapshot(Offset end);
   Result<void> write_epochs();
-  Result<void> roll_if_needed(std::size_t bytes, Timestamp max_timestamp, Offset last_offset, Timestamp now);
+  Result<void> roll_if_needed(std::size_t bytes, Timestamp max_timestamp, Offset last_offset, Timestamp now,
+                              Offset first_offset);
+  Result<void> roll_at(Offset base_offset, Timestamp now);
   Result<void> write(ByteView batches, Timestamp now);
   Result<std::optional<TimestampOffset>> first_record_at(Segment& segment, Timestamp timestamp, Offset from);
   [[nodiscard]] std::chrono::milliseconds segment_age_max() const;
@@ -177,6 +186,7 @@ class Log {
   Offset log_start_offset_;
   Offset log_end_offset_{0};
   Offset recovery_point_;
+  Offset high_watermark_;  // as last said; for the cleaner
   std::vector<std::unique_ptr<Segment>> segments_;  // by base offset; never empty
   LeaderEpochs epochs_;
   ProducerState producers_;

@@ -48,6 +48,7 @@ Result<CleaningJob> Log::begin_cleaning(const CleanerAssessment& assessment, Tim
                   .now = now,
                   .first_dirty_offset = assessment.first_dirty_offset,
                   .first_uncleanable_offset = assessment.first_uncleanable_offset,
+                  .high_watermark = high_watermark_,
                   .log_shape = shape_};
   for (const auto& segment : segments_) {
     if (segment->base_offset() >= job.first_uncleanable_offset) break;
@@ -61,6 +62,8 @@ Result<CleaningJob> Log::begin_cleaning(const CleanerAssessment& assessment, Tim
              segments_[segment_of(job.first_dirty_offset)]->offset_index().lookup(job.first_dirty_offset));
   job.dirty_position = dirty.position;
   TRY_ASSIGN(job.aborted, aborted_transactions(segments_.front()->base_offset(), job.first_uncleanable_offset));
+  // What lies before the log's start is nobody's any more, and is not asked for its fate.
+  std::erase_if(job.aborted, [&](const AbortedTransaction& one) { return one.last_offset < log_start_offset_; });
   for (const auto& [producer_id, entry] : producers_.producers()) {
     LastOfProducer& last = job.producers[producer_id];
     last.epoch = entry.epoch;

@@ -11,14 +11,14 @@ Result<void> Log::truncate_to(Offset offset) {
   if (offset < segments_.front()->base_offset()) return truncate_fully_and_start_at(offset);
   TRY(end_swap());
   ++shape_;
-  truncate_cleaned_to(offset);
-  while (segments_.size() > 1 && active().base_offset() >= offset) {
+  while (segments_.size() > 1 && active().base_offset() > offset) {
     for (const std::string& path : active().paths()) TRY(files_.remove(path));
     segments_.pop_back();
     names_changed_ = true;
   }
   TRY_ASSIGN(const auto straddling, active().find(offset));
   TRY(active().truncate_to(offset, config_));
+  truncate_cleaned_to(active().base_offset());
   // What a leader asks for lies between two batches. In a gap the next batch may come from anywhere behind it.
   const bool is_inside = straddling && straddling->base_offset < offset;
   log_end_offset_ = is_inside ? straddling->base_offset : offset;

@@ -116,10 +116,6 @@ void ProducerState::expire(Timestamp now, std::int64_t expiration_ms) {
 }
 
 void ProducerState::truncate_from_start(Offset log_start_offset) {
-  while (!open_.empty() && open_.begin()->first < log_start_offset) {
-    producers_[open_.begin()->second].transaction_first_offset.reset();
-    open_.erase(open_.begin());
-  }
   std::erase_if(unreplicated_, [&](const auto& entry) { return entry.second < log_start_offset; });
 }
 

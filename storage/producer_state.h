@@ -80,7 +80,7 @@ class ProducerState {
 
   // producer.id.expiration.ms: forgets those without an open transaction that were last heard of before then.
   void expire(Timestamp now, std::int64_t expiration_ms);
-  // Open transactions that began before the log does are no longer there.
+  // The log begins later now. An open transaction stays open: what is left of it is not decided.
   void truncate_from_start(Offset log_start_offset);
   void clear();
 

@@ -28,7 +28,7 @@ Segment::Segment(FileSystem& files, std::string directory, Offset base_offset, c
       base_offset_(base_offset),
       size_bytes_(found.log_bytes),
       created_(created),
-      modified_(found.modified),
+      modified_(found.modified.value() >= 0 ? found.modified : created),
       offset_index_(files, path(kIndexSuffix), base_offset, found.index_bytes),
       time_index_(files, path(kTimeIndexSuffix), base_offset, found.time_index_bytes),
       has_transaction_index_(found.transaction_index_bytes.has_value()) {
@@ -236,6 +236,7 @@ Result<void> Segment::truncate_to(Offset offset, const LogConfig& config) {
   TRY_ASSIGN(const std::optional<Position> from, find(offset));
   TRY(offset_index_.truncate(offset));
   TRY(time_index_.truncate(offset));
+  TRY(truncate_transaction_index(offset));
   if (!from) return {};
   TRY(open_file());
   TRY(file_->truncate(from->position));
@@ -293,6 +294,16 @@ Result<std::vector<AbortedTransaction>> Segment::aborted_transactions() {
                    Offset(load_big_endian<std::int64_t>(entry + 18)), Offset(load_big_endian<std::int64_t>(entry + 26))});
   }
   return all;
+}
+
+// Transactions that ended at or behind `offset` have not ended any more.
+Result<void> Segment::truncate_transaction_index(Offset offset) {
+  TRY_ASSIGN(const auto aborted, aborted_transactions());
+  const auto kept = std::ranges::lower_bound(aborted, offset, {}, &AbortedTransaction::last_offset) - aborted.begin();
+  if (static_cast<std::size_t>(kept) == aborted.size()) return {};
+  TRY_ASSIGN(const auto file, files_.open(path(kTransactionIndexSuffix), OpenMode::kReadWrite));
+  TRY(file->truncate(static_cast<std::uint64_t>(kept) * kTransactionEntryBytes));
+  return file->sync();
 }
 
 Result<void> Segment::clear_transaction_index() {

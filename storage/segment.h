@@ -112,6 +112,7 @@ class Segment {
   Result<void> open_file();
   Result<void> index_batch(const protocol::RecordBatchView& batch, std::uint64_t position, const LogConfig& config);
   Result<void> load_max_timestamp();
+  Result<void> truncate_transaction_index(Offset offset);
   void remember(const protocol::RecordBatchView& batch, std::uint64_t position);
 
   FileSystem& files_;

@@ -145,6 +145,8 @@ def live_group(tools):
         assert re.search(r"^verified\s.*Stable", listed, re.M) and re.search(r"^console\s.*Empty", listed, re.M), listed
         stable = tools.groups("--list", "--state", "stable")
         assert "verified" in stable and "console" not in stable, stable
+        states = tools.groups("--describe", "--all-groups", "--state")
+        assert re.search(r"^verified\s.*Stable", states, re.M) and re.search(r"^console\s.*Empty", states, re.M), states
         assert re.search(r"^verified\s.*Classic", tools.groups("--list", "--type", "classic"), re.M | re.I)
         every = tools.run("GroupsCommand", "--list")
         assert re.search(r"^verified\s+Classic\s+consumer", every, re.M) and "console" in every, every
@@ -193,6 +195,10 @@ def resets(tools):
     tools.groups("--reset-offsets", "--group", "console", "--topic", f"{TOPIC}:1", "--to-latest", "--execute")
     assert tools.committed("console") == [17, COUNT, 17]
     tools.groups("--reset-offsets", "--group", "fresh", "--topic", TOPIC, "--to-offset", 5, "--execute")
+    assert tools.committed("fresh") == [5] * PARTITIONS
+    # All topics of all groups, here only what would be done.
+    rows = tools.rows("--reset-offsets", "--all-groups", "--all-topics", "--to-offset", 3, "--dry-run")
+    assert {(row["GROUP"], row["TOPIC"], row["NEW-OFFSET"]) for row in rows} >= {("console", TOPIC, "3"), ("fresh", TOPIC, "3")}, rows
     assert tools.committed("fresh") == [5] * PARTITIONS
     # The consumer goes on where it was set.
     text = tools.run("consumer.ConsoleConsumer", "--topic", TOPIC, "--group", "fresh", "--max-messages", PARTITIONS * (COUNT - 5))

@@ -28,7 +28,7 @@ class NaiveCompactor {
   struct Round {
     Offset segments_end;  // the segments before it were cleaned
     Offset keys_end;      // the keys before it were known
-    Offset round_end;
+    Offset high_watermark;
     Timestamp now;
     std::int64_t delete_retention_ms;
   };
@@ -64,7 +64,7 @@ class NaiveCompactor {
       if (content.records.empty()) {
         const auto last = last_data.find(content.producer);
         const bool stays =
-            content.last + 1 == round.round_end || (last != last_data.end() && last->second == content.last);
+            content.last + 1 == round.high_watermark || (last != last_data.end() && last->second == content.last);
         if (!stays) continue;
         content.codec = protocol::Codec::kNone;
         content.delete_horizon.reset();
@@ -197,7 +197,7 @@ class Run {
     if (limits.map_bytes > 24 * 100) REQUIRE(end == assessment->first_uncleanable_offset);
     const auto next = std::ranges::lower_bound(bases, end);
     NaiveCompactor(workload_, expected_)
-        .clean({next == bases.end() ? log_->log_end_offset() : *next, end, assessment->first_uncleanable_offset, now_,
+        .clean({next == bases.end() ? log_->log_end_offset() : *next, end, log_->log_end_offset(), now_,
                 config_.delete_retention_ms});
   }
 

@@ -202,7 +202,7 @@ TEST_CASE("a record without a key goes") {
   CHECK(f.text() == "[1:a=1]");
 }
 
-TEST_CASE("the last batch of a round stays as a header, so that the log's end is known") {
+TEST_CASE("the batch that ends at the high watermark stays as a header") {
   Fixture f;
   f.put({"a=1"});
   f.put({"=1"});
@@ -214,6 +214,10 @@ TEST_CASE("the last batch of a round stays as a header, so that the log's end is
   CHECK(batches[1].max_timestamp == 5000);
   f.open();  // after a crash, with all indexes made anew
   CHECK(f.log->log_end_offset() == Offset(2));
+  f.put({"b=1"});
+  f.roll();
+  f.clean();
+  CHECK(f.text() == "[0:a=1][2:b=1]");
 }
 
 TEST_CASE("the last batch of each producer stays as a header: idempotence survives") {
@@ -433,15 +437,47 @@ TEST_CASE("nothing is cleaned behind the bound that a view of the log has set") 
   CHECK(f.text() == "[2:a=3]");
 }
 
-TEST_CASE("a checkpoint follows truncation") {
+TEST_CASE("a checkpoint follows truncation, to where the active segment begins now") {
   Fixture f;
   f.put({"a=1", "b=1"});
   f.put({"c=1"});
   f.roll();
   f.clean();
   CHECK(f.log->cleaned_to() == Offset(3));
+  f.put({"d=1"});
+  f.put({"e=1"});
+  REQUIRE(f.log->truncate_to(Offset(4)));
+  CHECK(f.log->cleaned_to() == Offset(3));
   REQUIRE(f.log->truncate_to(Offset(2)));
-  CHECK(f.log->cleaned_to() == Offset(2));
+  CHECK(f.log->cleaned_to() == Offset(0));
+}
+
+TEST_CASE("min.compaction.lag.ms counts from when a record without timestamp was written") {
+  LogConfig config = compacted();
+  config.min_compaction_lag_ms = 100;
+  Fixture f(config);
+  f.put({"a=1"}, {.timestamp = Timestamp(-1)});
+  f.put({"a=2"}, {.timestamp = Timestamp(-1)});
+  f.roll();
+  f.now = f.now + 99;
+  CHECK_FALSE(f.log->assess_cleaning(Offset(2), f.now)->is_due);
+  f.now = f.now + 1;
+  CHECK(f.log->assess_cleaning(Offset(2), f.now)->is_due);
+}
+
+TEST_CASE("max.compaction.lag.ms ends the active segment, so that it can be cleaned") {
+  LogConfig config = compacted();
+  config.max_compaction_lag_ms = 100;
+  Fixture f(config);
+  f.put({"a=1"});
+  CHECK_FALSE(f.log->roll_if_old(f.now + 100).value());
+  CHECK(f.log->roll_if_old(f.now + 101).value());
+  f.put({"a=2"});
+  f.put({"a=3"}, {.timestamp = f.now + 101});
+  CHECK(f.log->segment_count() == 3);
+  config.compact = false;
+  f.log->set_config(config);
+  CHECK_FALSE(f.log->roll_if_old(f.now + 1000).value());
 }
 
 TEST_CASE("a damaged batch stops the cleaning, and the log stays as it is") {

@@ -218,6 +218,62 @@ TEST_CASE("leader epochs: where each one ended, through truncation and restart")
   REQUIRE(f.log->log_end_offset() == Offset(5));
 }
 
+TEST_CASE("a truncation takes back aborted transactions, also where the log begins inside the segment") {
+  Fixture f;
+  for (const std::int32_t sequence : {0, 5}) {
+    f.append(raw_batch({.records = 5,
+                        .producer_id = ProducerId(7),
+                        .producer_epoch = ProducerEpoch(0),
+                        .base_sequence = sequence,
+                        .attributes = protocol::kTransactionalMask}));
+    Bytes marker = marker_batch(ProducerId(7), ProducerEpoch(0), false, f.now);
+    REQUIRE(f.log->append(marker, LeaderEpoch(0), f.now, AppendOrigin::kCoordinator));
+  }
+  REQUIRE(f.log->aborted_transactions(Offset(0), Offset(12))->size() == 2);
+  REQUIRE(f.log->set_log_start_offset(Offset(6)));
+  REQUIRE(f.log->truncate_to(Offset(11)));
+  CHECK(f.log->aborted_transactions(Offset(0), Offset(12))->size() == 1);
+}
+
+TEST_CASE("a transaction stays open when the log's start moves into it, and what is left of it can be aborted") {
+  Fixture f;
+  for (const std::int32_t sequence : {0, 5}) {
+    f.append(raw_batch({.records = 5,
+                        .producer_id = ProducerId(7),
+                        .producer_epoch = ProducerEpoch(0),
+                        .base_sequence = sequence,
+                        .attributes = protocol::kTransactionalMask}));
+  }
+  REQUIRE(f.log->first_unstable_offset() == Offset(0));
+  REQUIRE(f.log->set_log_start_offset(Offset(5)));
+  CHECK(f.log->first_unstable_offset() == Offset(5));
+  Bytes marker = marker_batch(ProducerId(7), ProducerEpoch(0), false, f.now);
+  REQUIRE(f.log->append(marker, LeaderEpoch(0), f.now, AppendOrigin::kCoordinator));
+  CHECK(f.log->aborted_transactions(Offset(5), Offset(11))->size() == 1);
+}
+
+TEST_CASE("a segment that a follower begins has the offset of its first batch, also behind a gap") {
+  LogConfig config;
+  config.compact = true;
+  Fixture f(config);
+  Bytes first = raw_batch({.records = 5});
+  protocol::stamp_offset(first, Offset(0), LeaderEpoch(1));
+  Bytes far = raw_batch({.records = 5});
+  protocol::stamp_offset(far, Offset(0) + (std::int64_t{1} << 31), LeaderEpoch(1));
+  REQUIRE(f.log->append_as_follower(first, Timestamp(1000)));
+  REQUIRE(f.log->append_as_follower(far, Timestamp(1000)));
+  CHECK(f.log->active_base_offset() == Offset(std::int64_t{1} << 31));
+}
+
+TEST_CASE("retention.ms counts from when a record without timestamp was written") {
+  LogConfig config;
+  config.retention_ms = 100;
+  Fixture f(config);
+  f.append(raw_batch({.records = 5, .timestamp = Timestamp(-1)}));
+  CHECK(f.log->delete_old_segments(Timestamp(1100), Offset(5))->empty());
+  CHECK_FALSE(f.log->delete_old_segments(Timestamp(1101), Offset(5))->empty());
+}
+
 TEST_CASE("a leader's epoch begins with its leadership, and is on the disk with its first batch") {
   Fixture f;
   f.append(raw_batch({.records = 3}), 1);

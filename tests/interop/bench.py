@@ -136,6 +136,23 @@ def partitions(node, pid):
     assert len(list(pathlib.Path(node.directory / "log").glob("many-*"))) == 50
 
 
+def groups(node, pid):
+    run = bench(node, "groups", "--groups", 5, "--members", 3, "--rounds", 2, "--heartbeats", 10, "--commits", 10, pid=pid)
+    counts = {name: run[name]["count"] for name in ("first_joins", "joins", "heartbeats", "commits", "leaves")}
+    assert counts == {"first_joins": 15, "joins": 30, "heartbeats": 150, "commits": 150, "leaves": 15}, run
+    assert all(run[name]["per_s"] > 0 and run[name]["cpu_us_each"] >= 0 for name in counts), run
+
+
+def coordinator_load():
+    with tempfile.TemporaryDirectory(prefix="kurier-bench-") as directory:
+        node = Kurier(directory)
+        run = bench(node, "coordinator-load", "--groups", 20, "--partitions", 10, "--", node.binary, "serve",
+                    "--set", f"listeners=PLAINTEXT://{node.address},CONTROLLER://127.0.0.1:{node.controller_port}",
+                    "--set", f"log.dirs={directory}/log", "--set", f"kurier.state.dir={directory}/state")
+        assert run["offsets"] == 200, run
+        assert 0 < run["first_metadata_ms"] <= run["first_offset_fetch_ms"] <= run["all_offset_fetches_ms"], run
+
+
 def deletes_its_topics(node):
     before = topics(node)
     bench(node, "produce", "--total-bytes", 1_000_000)
@@ -202,9 +219,11 @@ def main():
         checks.check("a stall is not omitted", omits_nothing, node)
         checks.check("idle connections", connections, node, pid)
         checks.check("many partitions", partitions, node, pid)
+        checks.check("groups: joins, heartbeats, commits", groups, node, pid)
         checks.check("the topics of a run are deleted", deletes_its_topics, node)
         checks.check("what cannot be measured is refused, with the reason", refuses, node)
     checks.check("start", start)
+    checks.check("a coordinator that loads", coordinator_load)
     classpath = jars("kafka")
     if classpath is None:
         checks.skip("Apache Kafka", "Java or Maven is missing")

@@ -64,7 +64,7 @@ CLI::App& add_workload(CLI::App& app, Options& options, Workload workload, const
   CLI::App& sub = *app.add_subcommand(to_string(workload), what);
   sub.callback([&options, workload] { options.workload = workload; });
   sub.add_option("--address", options.address, "host:port of a broker")->capture_default_str();
-  if (workload != Workload::kStart) {
+  if (workload != Workload::kStart && workload != Workload::kCoordinatorLoad) {
     sub.add_option("--pid", options.pid, "the broker's process, if it runs here: its CPU time and memory are reported");
   }
   sub.add_flag("--human", options.human, "a line a figure instead of one JSON line");
@@ -110,6 +110,24 @@ void add_workloads(CLI::App& app, Options& options) {
       add_workload(app, options, Workload::kPartitions, "create a topic: time until all partitions are served");
   add_topic_options(partitions, options);
 
+  CLI::App& groups = add_workload(app, options, Workload::kGroups,
+                                  "groups whose members join again and again, heartbeat and commit: the cost of each");
+  groups.add_option("--groups", options.groups, "how many")->capture_default_str();
+  groups.add_option("--members", options.members, "of each, every one with a connection; as many partitions")
+      ->capture_default_str();
+  groups.add_option("--rounds", options.rounds, "in which all members join again")->capture_default_str();
+  groups.add_option("--heartbeats", options.heartbeats, "of each member")->capture_default_str();
+  groups.add_option("--commits", options.commits, "of each member, one partition each")->capture_default_str();
+  groups.add_option("--session-timeout-ms", options.session_timeout_ms, "and rebalance timeout")->capture_default_str();
+  groups.add_option("--replication-factor", options.replication_factor, "-1: the broker's own")->capture_default_str();
+
+  CLI::App& load = add_workload(app, options, Workload::kCoordinatorLoad,
+                                "run a broker, commit offsets of many groups, run it again: time until it knows them");
+  load.add_option("--groups", options.groups, "how many")->capture_default_str();
+  load.add_option("--partitions", options.partitions, "that each group commits")->capture_default_str();
+  load.add_option("--output", options.output, "a file for what it prints")->capture_default_str();
+  load.add_option("command", options.command, "the broker and its arguments, behind --")->required();
+
   CLI::App& start =
       add_workload(app, options, Workload::kStart, "run a broker: time from exec to its first Metadata answer");
   start.add_option("--hold-seconds", options.hold_seconds, "idle before its memory is read")->capture_default_str();
@@ -123,8 +141,10 @@ Task<Result<void>> run_workload(const Loop& loop, const Options& options, JsonOb
       return run_connections(loop, options, result);
     case Workload::kPartitions:
       return run_partitions(loop, options, result);
+    case Workload::kGroups: return run_groups(loop, options, result);
     case Workload::kStart:
       return run_start(loop, options, result);
+    case Workload::kCoordinatorLoad: return run_coordinator_load(loop, options, result);
     default:
       return run_load(loop, options, result);
   }

@@ -7,7 +7,7 @@
 #include <utility>
 #include <vector>
 
-#include "tools/bench/channel.h"
+#include "tools/bench/client.h"
 
 namespace kurier::bench {
 

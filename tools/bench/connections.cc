@@ -8,9 +8,7 @@
 #include "tools/bench/workloads.h"
 
 namespace kurier::bench {
-namespace {
 
-// Descriptors for the connections and some more.
 Result<void> allow_descriptors(std::size_t count) {
   rlimit limit{};
   ::getrlimit(RLIMIT_NOFILE, &limit);
@@ -25,8 +23,6 @@ Result<void> allow_descriptors(std::size_t count) {
   if (::setrlimit(RLIMIT_NOFILE, &limit) != 0) return std::unexpected(error_from_errno(errno, "setrlimit"));
   return {};
 }
-
-}  // namespace
 
 Task<Result<void>> run_connections(const Loop& loop, const Options& options, JsonObject& result) {
   const Result<void> allowed = allow_descriptors(options.connections);

@@ -6,7 +6,7 @@
 #include <memory>
 #include <vector>
 
-#include "tools/bench/channel.h"
+#include "tools/bench/client.h"
 #include "tools/bench/cluster.h"
 #include "tools/bench/histogram.h"
 #include "tools/bench/options.h"

@@ -2,13 +2,14 @@
 
 #include <fmt/core.h>
 
-#include <charconv>
+#include "tools/client/address.h"
 
 namespace kurier::bench {
 namespace {
 
 bool produces(Workload workload) {
-  return workload != Workload::kConnections && workload != Workload::kPartitions && workload != Workload::kStart;
+  return workload != Workload::kConnections && workload != Workload::kPartitions && workload != Workload::kStart &&
+         workload != Workload::kGroups && workload != Workload::kCoordinatorLoad;
 }
 bool consumes(Workload workload) {
   return workload == Workload::kFetch || workload == Workload::kTail || workload == Workload::kBoth ||
@@ -64,6 +65,15 @@ Result<void> validate_load(const Options& options) {
   return {};
 }
 
+Result<void> validate_groups(const Options& options) {
+  TRY(in_range<std::size_t>("--groups", options.groups, 1, 100'000));
+  TRY(in_range<std::size_t>("--members", options.members, 1, 1'000));
+  TRY(in_range<std::uint32_t>("--rounds", options.rounds, 1, 10'000));
+  TRY(in_range<std::uint32_t>("--heartbeats", options.heartbeats, 1, 1'000'000));
+  TRY(in_range<std::uint32_t>("--commits", options.commits, 1, 1'000'000));
+  return in_range<std::int32_t>("--session-timeout-ms", options.session_timeout_ms, 1, 1'800'000);
+}
+
 }  // namespace
 
 const char* to_string(Workload workload) {
@@ -86,23 +96,13 @@ const char* to_string(Workload workload) {
       return "partitions";
     case Workload::kStart:
       return "start";
+    case Workload::kGroups: return "groups";
+    case Workload::kCoordinatorLoad: return "coordinator-load";
   }
   return "unknown";
 }
 
-Result<Endpoint> parse_address(const std::string& text) {
-  const std::size_t colon = text.rfind(':');
-  const auto wrong = [&] { return fail(Failure::kInvalid, fmt::format("--address '{}' is not host:port", text)); };
-  if (colon == std::string::npos || colon == 0) return wrong();
-  std::uint16_t port = 0;
-  const char* end = text.data() + text.size();
-  const auto [at, error] = std::from_chars(text.data() + colon + 1, end, port);
-  if (error != std::errc{} || at != end || port == 0) return wrong();
-  std::string host = text.substr(0, colon);
-  if (host.front() == '[' && host.back() == ']') host = host.substr(1, host.size() - 2);
-  if (host.empty()) return wrong();
-  return Endpoint{host, port};
-}
+Result<Endpoint> parse_address(const std::string& text) { return client::parse_endpoint(text, "--address"); }
 
 Result<void> validate(const Options& options) {
   TRY(parse_address(options.address));
@@ -115,6 +115,11 @@ Result<void> validate(const Options& options) {
   }
   if (options.workload == Workload::kConnections) {
     return in_range<std::size_t>("--connections", options.connections, 1, 60'000);
+  }
+  if (options.workload == Workload::kGroups) return validate_groups(options);
+  if (options.workload == Workload::kCoordinatorLoad) {
+    if (options.command.empty()) return fail(Failure::kInvalid, "coordinator-load: the command to run is missing");
+    return in_range<std::size_t>("--groups", options.groups, 1, 1'000'000);
   }
   if (options.workload == Workload::kStart) {
     if (options.command.empty()) return fail(Failure::kInvalid, "start: the command to run is missing");
@@ -132,6 +137,15 @@ void add_to(JsonObject& json, const Options& options) {
   }
   if (options.workload == Workload::kConnections) {
     json.add("connections", options.connections);
+    return;
+  }
+  if (options.workload == Workload::kGroups || options.workload == Workload::kCoordinatorLoad) {
+    json.add("groups", options.groups);
+    if (options.workload == Workload::kGroups) {
+      json.add("members", options.members);
+    } else {
+      json.add("partitions", options.partitions);
+    }
     return;
   }
   json.add("partitions", options.partitions);

@@ -8,11 +8,23 @@
 
 #include "base/result.h"
 #include "base/transport.h"
-#include "tools/bench/json.h"
+#include "tools/bench/client.h"
 
 namespace kurier::bench {
 
-enum class Workload { kProduce, kFetch, kTail, kBoth, kRequests, kLatency, kConnections, kPartitions, kStart };
+enum class Workload {
+  kProduce,
+  kFetch,
+  kTail,
+  kBoth,
+  kRequests,
+  kLatency,
+  kConnections,
+  kPartitions,
+  kStart,
+  kGroups,
+  kCoordinatorLoad
+};
 
 [[nodiscard]] const char* to_string(Workload workload);
 
@@ -48,6 +60,13 @@ struct Options {
   double rate = 1'000;  // requests a second, all connections together
   double seconds = 10;
   double warm_up_seconds = 1;
+
+  std::size_t groups = 1'000;
+  std::size_t members = 5;  // of each group
+  std::uint32_t rounds = 5;  // of joins, after the first
+  std::uint32_t heartbeats = 20;  // of each member
+  std::uint32_t commits = 20;     // of each member
+  std::int32_t session_timeout_ms = 300'000;
 
   double hold_seconds = 0;
   std::string output = "/dev/null";

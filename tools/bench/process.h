@@ -10,7 +10,7 @@
 #include <vector>
 
 #include "base/result.h"
-#include "tools/bench/json.h"
+#include "tools/bench/client.h"
 
 namespace kurier::bench {
 

@@ -11,10 +11,9 @@
 #include <vector>
 
 #include "tools/bench/batch.h"
-#include "tools/bench/channel.h"
+#include "tools/bench/client.h"
 #include "tools/bench/cluster.h"
 #include "tools/bench/histogram.h"
-#include "tools/bench/join.h"
 #include "tools/bench/options.h"
 #include "tools/bench/plan.h"
 #include "tools/bench/schedule.h"

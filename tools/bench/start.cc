@@ -13,7 +13,8 @@ namespace {
 constexpr auto kPause = std::chrono::microseconds(200);  // between two attempts; the resolution of the figure
 constexpr auto kStopMax = std::chrono::milliseconds(60'000);
 
-// True once a broker answers and counts itself: an answer without brokers comes from one that is not registered yet.
+}  // namespace
+
 Task<bool> answers(const Loop& loop, const Endpoint& address) {
   const Loop attempt{loop.reactor, loop.lookup, std::min(loop.deadline, loop.now() + std::chrono::seconds(5))};
   auto channel = co_await Channel::open(attempt, address);
@@ -24,8 +25,6 @@ Task<bool> answers(const Loop& loop, const Endpoint& address) {
   const auto metadata = co_await (*channel)->ask<protocol::MetadataResponse>(std::move(request));
   co_return metadata && !metadata->brokers.empty();
 }
-
-}  // namespace
 
 Task<Result<void>> run_start(const Loop& loop, const Options& options, JsonObject& result) {
   const Endpoint address = *parse_address(options.address);

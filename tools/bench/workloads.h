@@ -2,8 +2,7 @@
 // thread.
 #pragma once
 
-#include "tools/bench/channel.h"
-#include "tools/bench/json.h"
+#include "tools/bench/client.h"
 #include "tools/bench/options.h"
 
 namespace kurier::bench {
@@ -14,7 +13,16 @@ Task<Result<void>> run_load(const Loop& loop, const Options& options, JsonObject
 Task<Result<void>> run_connections(const Loop& loop, const Options& options, JsonObject& result);
 // A topic of many partitions: how long until all are served.
 Task<Result<void>> run_partitions(const Loop& loop, const Options& options, JsonObject& result);
+// Many groups: joins, heartbeats and commits.
+Task<Result<void>> run_groups(const Loop& loop, const Options& options, JsonObject& result);
 // From exec to the first answer of a broker that is started here.
 Task<Result<void>> run_start(const Loop& loop, const Options& options, JsonObject& result);
+// The same to the first answers about groups, with many offsets to load.
+Task<Result<void>> run_coordinator_load(const Loop& loop, const Options& options, JsonObject& result);
+
+// What several of them need: descriptors for so many connections and some more; true once a broker answers and counts
+// itself (an answer without brokers comes from one that is not registered yet).
+Result<void> allow_descriptors(std::size_t count);
+Task<bool> answers(const Loop& loop, const Endpoint& address);
 
 }  // namespace kurier::bench

@@ -9,6 +9,7 @@
 #include "broker/net/system_clock.h"
 #include "broker/node.h"
 #include "tools/bench/bench.h"
+#include "tools/commands/commands.h"
 
 namespace {
 
@@ -43,7 +44,11 @@ int serve(const std::string& path, const std::vector<std::string>& settings, Mon
 
 int main(int argc, char** argv) {
   const MonotonicTime started = net::SystemClock().monotonic();
-  if (argc > 1 && std::string_view(argv[1]) == "bench") return bench::main(argc - 1, argv + 1);
+  const std::string_view command = argc > 1 ? argv[1] : "";
+  if (command == "bench") return bench::main(argc - 1, argv + 1);
+  if (command == "group") return commands::group_main(argc - 1, argv + 1);
+  if (command == "produce") return commands::produce_main(argc - 1, argv + 1);
+  if (command == "consume") return commands::consume_main(argc - 1, argv + 1);
   CLI::App app{"kurier: a node of a Kafka cluster, compatible with Apache Kafka 4.4"};
   app.require_subcommand(1);
   app.set_version_flag("--version", "kurier " KURIER_VERSION ", compatible with Apache Kafka 4.4", "print the version and end");
@@ -57,7 +62,11 @@ int main(int argc, char** argv) {
   serving->footer("Property names are those of Apache Kafka 4.4, and kurier.state.dir and kurier.shards: docs/configuration.md.\n"
                   "Exit status: 0 after a clean stop, 1 if the node cannot start or go on, 2 for a wrong configuration or command line,\n"
                   "128 and its number after a second signal.");
-  app.add_subcommand("bench", "measure a broker: kurier bench --help");  // for the help: it was dealt with above
+  // For the help: they were dealt with above.
+  app.add_subcommand("group", "list, describe, reset and delete groups: kurier group --help");
+  app.add_subcommand("produce", "lines of standard input to a topic: kurier produce --help");
+  app.add_subcommand("consume", "a topic's records, alone or in a group: kurier consume --help");
+  app.add_subcommand("bench", "measure a broker: kurier bench --help");
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {

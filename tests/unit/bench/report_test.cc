@@ -4,7 +4,7 @@
 #include <catch2/catch.hpp>
 #include <limits>
 
-#include "tools/bench/json.h"
+#include "tools/bench/client.h"
 #include "tools/bench/process.h"
 
 using namespace kurier;

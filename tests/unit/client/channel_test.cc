@@ -1,5 +1,5 @@
 // A channel against a server of our own that answers ApiVersions, and other requests as told.
-#include "tools/bench/channel.h"
+#include "tools/client/channel.h"
 
 #include <algorithm>
 #include <catch2/catch.hpp>
@@ -12,10 +12,10 @@
 #include "protocol/messages/api_versions_response.h"
 #include "protocol/messages/metadata_request.h"
 #include "protocol/messages/metadata_response.h"
-#include "tools/bench/join.h"
+#include "tools/client/join.h"
 
 using namespace kurier;
-using namespace kurier::bench;
+using namespace kurier::client;
 
 namespace {
 

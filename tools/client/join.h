@@ -10,7 +10,7 @@
 #include "base/task.h"
 #include "broker/net/reactor.h"
 
-namespace kurier::bench {
+namespace kurier::client {
 
 class Signal {
  public:
@@ -70,4 +70,4 @@ class Join {
   Event<bool> ended_;
 };
 
-}  // namespace kurier::bench
+}  // namespace kurier::client

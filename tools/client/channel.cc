@@ -1,4 +1,4 @@
-#include "tools/bench/channel.h"
+#include "tools/client/channel.h"
 
 #include <fmt/core.h>
 
@@ -10,9 +10,8 @@
 #include "protocol/messages/api_versions_request.h"
 #include "protocol/messages/api_versions_response.h"
 
-namespace kurier::bench {
+namespace kurier::client {
 namespace {
-constexpr std::size_t kReceiveBytes = 64 * 1024;
 constexpr std::size_t kFrameBytesMax = 256 * 1024 * 1024;
 constexpr std::size_t kPiecesMax = 32;
 }  // namespace
@@ -23,11 +22,13 @@ Task<void> sleep_until(net::Reactor& reactor, MonotonicTime time) {
   co_await over;
 }
 
-Task<Result<std::unique_ptr<Channel>>> Channel::open(const Loop& loop, Endpoint peer) {
+Task<Result<std::unique_ptr<Channel>>> Channel::open(const Loop& loop, Endpoint peer,
+                                                     std::chrono::milliseconds patience) {
+  const MonotonicTime deadline = std::min(loop.deadline, loop.now() + patience);
   Result<std::unique_ptr<Stream>> stream =
-      co_await net::connect(loop.reactor, loop.lookup, std::move(peer), {}, loop.deadline);
+      co_await net::connect(loop.reactor, loop.lookup, std::move(peer), {}, deadline);
   if (!stream) co_return std::unexpected(stream.error());
-  std::unique_ptr<Channel> channel(new Channel(loop, std::move(*stream)));
+  std::unique_ptr<Channel> channel(new Channel(loop, std::move(*stream), patience));
   // Version 0 is what every broker understands, and all that is wanted of the answer is in it.
   const auto versions = co_await channel->ask_at<protocol::ApiVersionsResponse>(protocol::ApiVersionsRequest{}, 0);
   if (!versions) co_return std::unexpected(versions.error().within("ApiVersions"));
@@ -38,13 +39,13 @@ Task<Result<std::unique_ptr<Channel>>> Channel::open(const Loop& loop, Endpoint 
   co_return channel;
 }
 
-Result<std::int16_t> Channel::version_of(std::int16_t api_key) const {
+Result<std::int16_t> Channel::version_of(std::int16_t api_key, std::int16_t newest) const {
   const protocol::ApiInfo& api = *protocol::find_api(api_key);
   const auto offered = versions_.find(api_key);
   if (offered == versions_.end())
     return fail(Failure::kUnsupported, fmt::format("the broker does not offer {}", api.name));
   const auto [from, to] = offered->second;
-  const std::int16_t version = std::min(api.max_version, to);
+  const std::int16_t version = std::min({api.max_version, to, newest});
   if (version < from || version < api.min_version) {
     return fail(Failure::kUnsupported, fmt::format("the broker offers {} in versions {} to {}, we know {} to {}",
                                                    api.name, from, to, api.min_version, api.max_version));
@@ -75,18 +76,19 @@ Task<Result<void>> Channel::send(std::span<const ByteView> pieces) {
 }
 
 Task<Result<ByteView>> Channel::exchange(ByteView request) {
+  const Result<void> sent = co_await send({&request, 1});
+  if (!sent) co_return std::unexpected(sent.error());
+  co_return co_await receive_in_time();
+}
+
+Task<Result<ByteView>> Channel::receive_in_time() {
   bool late = false;
-  const TimerId timer = loop_.reactor.start(loop_.deadline, [this, &late] {
+  const MonotonicTime deadline = std::min(loop_.deadline, loop_.now() + patience_);
+  const TimerId timer = loop_.reactor.start(deadline, [this, &late] {
     late = true;
     close();
   });
-  Result<ByteView> answer = ByteView{};
-  const Result<void> sent = co_await send({&request, 1});
-  if (sent) {
-    answer = co_await receive();
-  } else {
-    answer = std::unexpected(sent.error());
-  }
+  const Result<ByteView> answer = co_await receive();
   loop_.reactor.cancel(timer);
   if (late) co_return fail(Failure::kTimeout, fmt::format("no answer from {} in time", stream_->peer().to_string()));
   co_return answer;
@@ -110,7 +112,7 @@ void Channel::make_room(std::size_t frame_bytes) {
 
 Task<Result<ByteView>> Channel::receive() {
   while (!has_frame()) {
-    std::size_t frame_bytes = kReceiveBytes;
+    std::size_t frame_bytes = loop_.receive_bytes;
     if (buffered().size() >= 4) {
       const auto announced = load_big_endian<std::int32_t>(buffered().data());
       if (announced < 0 || static_cast<std::size_t>(announced) > kFrameBytesMax) {
@@ -134,4 +136,4 @@ Task<Result<ByteView>> Channel::receive() {
   co_return frame;
 }
 
-}  // namespace kurier::bench
+}  // namespace kurier::client

@@ -232,7 +232,11 @@ Result<void> Node::start_controller() {
   options.controller.num_partitions = config_.log.num_partitions;
   options.controller.default_replication_factor = static_cast<std::int16_t>(config_.default_replication_factor);
   options.controller.min_insync_replicas = static_cast<std::int32_t>(config_.number("min.insync.replicas").value_or(1));
-  options.accept = accept_metadata;
+  options.accept = [this](const replication::MetadataImage& image) -> Result<void> {
+    TRY(accept_metadata(image));
+    // The last moment before the metadata log is written: from here on an end that is torn is that of a crash.
+    return directories_.take_clean_shutdown_marks();
+  };
   options.controller.topic_configs.validate = [this](const std::string&, const replication::ConfigMap& overrides) -> std::optional<std::string> {
     const auto parsed = config::parse_topic_config(config_, overrides);
     return parsed ? std::nullopt : std::optional(parsed.error().context);
@@ -318,7 +322,6 @@ Result<void> Node::start_shards() {
     shards_.add({&reactor, &reactor, shard.broker.get()});
   }
   listen();
-  TRY(directories_.take_clean_shutdown_marks());
   const std::optional<LeaderEpoch> last = state_directory_->last_epoch();
   const bool was_here_last = last && epoch_ == *last + 1;
   const bool all_were_clean =
@@ -508,8 +511,8 @@ Result<void> Node::finish_stop() {
   state_store_->close();
   for (ShardRuntime& shard : runtimes_) shard.logs->close_logs();
   checkpoints_.write_now();
+  TRY(controller_->close());  // before the marks: they say that the metadata log is whole, too
   TRY(directories_.mark_clean(epoch));
-  TRY(controller_->close());
   LOG_INFO("stopped cleanly");
   return {};
 }

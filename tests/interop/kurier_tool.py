@@ -118,7 +118,7 @@ def consumes(node):
     everything = at(node, "consume", "read", "--from-beginning", "-e").splitlines()
     for partition in (0, 1):
         assert [line for line in everything if line[0] == str(partition)] == [f"{partition}-{i}" for i in range(1000)]
-    assert at(node, "consume", "read", "--partition", 1, "--offset", 990, "-n", 3).splitlines() == ["1-990", "1-991", "1-992"]
+    assert at(node, "consume", "--partition", "1", "read", "--offset", 990, "-n", 3).splitlines() == ["1-990", "1-991", "1-992"]
     assert at(node, "consume", "read", "--partition", 0, "--offset", -2, "-e").splitlines() == ["0-998", "0-999"]
     assert at(node, "consume", "read", "-e") == ""  # from the end
     assert sorted(at(node, "consume", "read", "--from", "2000-01-01T00:00:00", "-n", 2000).splitlines()) == sorted(everything)

@@ -71,7 +71,9 @@ void add_options(CLI::App& app, ConsumeOptions& options) {
   app.add_option("topic,--topic", options.topics, "one or, with a group, several")->required();
   add_connect_options(app, options.connect);
   app.add_option("-g,--group", options.group, "read as a member of this group: shared, committed (default: alone)");
-  app.add_option("--partition", options.partitions, "only these (default: all)")->delimiter(',');
+  app.add_option("--partition", options.partitions, "only these, with commas between (default: all)")
+      ->delimiter(',')
+      ->allow_extra_args(false);
   app.add_flag("--from-beginning", options.from_beginning, "the same as --from earliest");
   app.add_option(
       "--from", options.from,

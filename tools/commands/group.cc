@@ -157,8 +157,11 @@ void add_list(CLI::App& app, Options& options) {
   CLI::App& sub = *app.add_subcommand("list", "the groups of all brokers: id, type, protocol type, state");
   add_connect_options(sub, options.connect);
   sub.add_option("--state", options.states, "only these: Stable, Empty, PreparingRebalance, CompletingRebalance, …")
-      ->delimiter(',');
-  sub.add_option("--type", options.types, "only these: classic, consumer, share, streams")->delimiter(',');
+      ->delimiter(',')
+      ->allow_extra_args(false);
+  sub.add_option("--type", options.types, "only these: classic, consumer, share, streams")
+      ->delimiter(',')
+      ->allow_extra_args(false);
 }
 
 void add_describe(CLI::App& app, Options& options) {

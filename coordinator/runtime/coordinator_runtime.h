@@ -157,6 +157,7 @@ class CoordinatorRuntime final : public RecordLogObserver,
       if (self->state_ != State::kLoading) co_return;
       if (!begun) {
         LOG_ERROR("{} cannot be loaded, its coordinator stays unavailable: {}", self->name_, begun.error().context);
+        self->state_ = State::kFailed;
         co_return;
       }
       next = *begun;

@@ -30,7 +30,7 @@ def await_files(directory, holds, timeout_s=60):
     with watched(directory) as descriptor:
         while not (said := holds()):
             left = deadline - time.monotonic()
-            ready = select.select([descriptor], [], [], max(left, 0))[0]
+            ready = left > 0 and select.select([descriptor], [], [], left)[0]
             assert ready, f"in {timeout_s} s it did not come about in {directory}: {sorted(p.name for p in pathlib.Path(directory).iterdir())}"
             with contextlib.suppress(BlockingIOError):
                 while os.read(descriptor, 1 << 16):

@@ -113,7 +113,7 @@ def run_kafka(libs, directory, properties):
     def has_started():  # when the broker is unfenced, which the log itself says
         if server.poll() is not None:
             return True
-        return path.exists() and path.stat().st_size > 0 and sum('"fenced":-1' in json.dumps(b) for b in dump(libs, path)) >= unfenced
+        return path.exists() and path.stat().st_size > 0 and sum('"fenced": -1' in json.dumps(b) for b in dump(libs, path)) >= unfenced
 
     await_files(path.parent, has_started)
     del begin

@@ -73,7 +73,9 @@ std::vector<FetchRequest::FetchTopic> once_each(std::vector<FetchRequest::FetchT
     if (uses_topic_ids) topics[i].topic = name_of(topics[i].topic_id).value_or("");
     for (std::uint32_t at = 0; at < topics[i].partitions.size(); ++at) places.push_back({i, at});
   }
-  const auto request_at = [&](const Place& place) -> PartitionRequest& { return topics[place.topic].partitions[place.at]; };
+  const auto request_at = [&](const Place& place) -> PartitionRequest& {
+    return topics[place.topic].partitions[place.at];
+  };
   const auto compare = [&](const Place& left, const Place& right) {
     const auto& one = topics[left.topic];
     const auto& other = topics[right.topic];
@@ -305,7 +307,8 @@ void FetchSessions::name_once(FetchRequest& request, std::int16_t version, const
   request.topics = once_each(std::move(request.topics), version >= kFirstVersionWithTopicIds, name_of);
 }
 
-FetchContext FetchSessions::begin_full(FetchRequest& request, FetchContext context, const NameOfTopic& name_of, bool names_once) {
+FetchContext FetchSessions::begin_full(FetchRequest& request, FetchContext context, const NameOfTopic& name_of,
+                                       bool names_once) {
   // A session that a full request names is over.
   if (request.session_id != kNoSession) remove(request.session_id);
   context.kind = request.session_epoch == kFinalEpoch ? Kind::kSessionless : Kind::kFull;
@@ -418,9 +421,11 @@ std::shared_ptr<FetchSession> FetchSessions::made_of(const FetchContext& context
   return session;
 }
 
-std::int32_t FetchSessions::keep(const FetchContext& context, std::shared_ptr<FetchSession> session, MonotonicTime now) {
+std::int32_t FetchSessions::keep(const FetchContext& context, std::shared_ptr<FetchSession> session,
+                                 MonotonicTime now) {
   if (session == nullptr) return kNoSession;
-  if (sessions_.size() >= options_.slots && !evict_for(context.is_from_follower, session->size(), now)) return kNoSession;
+  if (sessions_.size() >= options_.slots && !evict_for(context.is_from_follower, session->size(), now))
+    return kNoSession;
   if (memory_bytes_ + session->memory_bytes() > options_.memory_bytes_max) return kNoSession;
   session->id = new_id();
   sessions_.emplace(session->id, session);

@@ -75,9 +75,9 @@ class FetchSessions {
     finish(context, response, made_of(context, response, now, options_.partitions_max), now);
   }
   // What may become a session; null where there is to be none.
-  [[nodiscard]] static std::shared_ptr<FetchSession> made_of(const FetchContext& context, const protocol::FetchResponse& response,
-                                                             MonotonicTime now,
-                                                             std::size_t partitions_max = FetchSessionOptions{}.partitions_max);
+  [[nodiscard]] static std::shared_ptr<FetchSession> made_of(
+      const FetchContext& context, const protocol::FetchResponse& response, MonotonicTime now,
+      std::size_t partitions_max = FetchSessionOptions{}.partitions_max);
 
   [[nodiscard]] static std::int32_t shard_of(std::int32_t session_id, std::int32_t shards) {
     return static_cast<std::int32_t>(static_cast<std::uint32_t>(session_id) % static_cast<std::uint32_t>(shards));
@@ -94,10 +94,12 @@ class FetchSessions {
   // By value of an entry: followers' sessions are worth more than consumers', large ones more than small ones.
   using Worth = std::tuple<bool, std::size_t, std::int32_t>;
 
-  FetchContext begin_full(protocol::FetchRequest& request, FetchContext context, const NameOfTopic& name_of, bool names_once);
+  FetchContext begin_full(protocol::FetchRequest& request, FetchContext context, const NameOfTopic& name_of,
+                          bool names_once);
   FetchContext begin_incremental(protocol::FetchRequest& request, FetchContext context, const NameOfTopic& name_of,
                                  MonotonicTime now, bool names_once);
-  [[nodiscard]] std::int32_t keep(const FetchContext& context, std::shared_ptr<FetchSession> session, MonotonicTime now);
+  [[nodiscard]] std::int32_t keep(const FetchContext& context, std::shared_ptr<FetchSession> session,
+                                  MonotonicTime now);
   bool evict_for(bool privileged, std::size_t size, MonotonicTime now);
   void touch(const std::shared_ptr<FetchSession>& session, MonotonicTime now);
   void remove(std::int32_t id);

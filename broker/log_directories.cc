@@ -97,13 +97,15 @@ void LogDirectories::no_longer_unopened(const storage::TopicPartition& partition
   }
 }
 
-LogDirectories::Kept LogDirectories::kept_of(const LogDirectoryState& directory, const storage::TopicPartition& partition) const {
+LogDirectories::Kept LogDirectories::kept_of(const LogDirectoryState& directory,
+                                             const storage::TopicPartition& partition) const {
   const std::lock_guard lock(unopened_mutex_);
   const auto find = [&](const storage::OffsetCheckpoint& checkpoint) {
     const auto found = checkpoint.find(partition);
     return found == checkpoint.end() ? std::nullopt : std::optional(found->second);
   };
-  return {find(directory.unopened_recovery_points), find(directory.unopened_start_offsets), find(directory.unopened_cleaner_offsets)};
+  return {find(directory.unopened_recovery_points), find(directory.unopened_start_offsets),
+          find(directory.unopened_cleaner_offsets)};
 }
 
 Result<void> LogDirectories::mark_clean(BrokerEpoch broker_epoch) {

@@ -92,7 +92,8 @@ Result<LogManager::Opened> LogManager::open_log(const replication::MetadataImage
   LogDirectoryState* directory = directories_.directory_for(topic.name, partition.partition_id, partition, config_.node_id);
   if (directory == nullptr || directory->failed) return fail(Failure::kIo, "its log directory has failed");
   const std::string path = directory->files->partition_path(topic.name, partition.partition_id);
-  if (!ports_.has_descriptors()) return fail(Failure::kExhausted, path + ": too few descriptors are left (RLIMIT_NOFILE)");
+  if (!ports_.has_descriptors())
+    return fail(Failure::kExhausted, path + ": too few descriptors are left (RLIMIT_NOFILE)");
   TRY_ASSIGN(auto stored_id, storage::read_partition_metadata(ports_.files, path));
   if (stored_id && *stored_id != topic.id) {
     // What an earlier topic of this name has left.
@@ -112,7 +113,9 @@ Result<LogManager::Opened> LogManager::open_log(const replication::MetadataImage
   if (cleaned != directory->cleaner_offsets.end() && stored_id) cleaned_to = cleaned->second;
   const LogDirectories::Kept kept = directories_.kept_of(*directory, {topic.name, partition.partition_id});
   if (stored_id && !cleaned_to) cleaned_to = kept.cleaned_to;
-  const auto kept_offset = [&](const std::optional<Offset>& offset) { return stored_id ? offset.value_or(Offset(0)) : Offset(0); };
+  const auto kept_offset = [&](const std::optional<Offset>& offset) {
+    return stored_id ? offset.value_or(Offset(0)) : Offset(0);
+  };
   storage::LogOptions options{
       .directory = path,
       .config = log_config_of(opened.config, config_),
@@ -257,7 +260,8 @@ void LogManager::opened_after_all(TopicId id, PartitionIndex index, Result<Opene
     to_open_.emplace(id, index);
     return try_again_later();
   }
-  LOG_ERROR("partition {}-{} stays offline until the next start: {}", topic->name, index.value(), adopted.error().context);
+  LOG_ERROR("partition {}-{} stays offline until the next start: {}", topic->name, index.value(),
+            adopted.error().context);
   try_again();
 }
 
@@ -305,7 +309,8 @@ void LogManager::set_aside(const storage::Log& log, TopicId topic, std::chrono::
   }
   ports_.timers.start(ports_.clock.monotonic() + std::min(delay, kDelayMax), [this, gone] {
     ports_.flusher.run([this, gone] {
-      if (Result<void> removed = ports_.files.remove_tree(gone); !removed) LOG_ERROR("removing {}: {}", gone, removed.error().context);
+      if (Result<void> removed = ports_.files.remove_tree(gone); !removed)
+        LOG_ERROR("removing {}: {}", gone, removed.error().context);
     });
   });
 }

@@ -62,7 +62,8 @@ class LogManager final : public DiskMonitor {
                           const replication::PartitionImage& partition) const;
   // A partition that could not be opened: it is offline. Where what was lacking may come back (descriptors), it is tried again
   // from time to time. On any thread at the start, on the shard's thread afterwards.
-  void could_not_open(const replication::TopicImage& topic, const replication::PartitionImage& partition, const Error& error);
+  void could_not_open(const replication::TopicImage& topic, const replication::PartitionImage& partition,
+                      const Error& error);
   // From here on the partition is served.
   Result<void> adopt(const replication::TopicImage& topic, const replication::PartitionImage& partition, Opened opened);
 

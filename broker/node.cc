@@ -31,7 +31,8 @@ using replication::LocalController;
 constexpr std::chrono::seconds kDrainMax(10);
 constexpr std::chrono::milliseconds kNever = std::chrono::hours(24 * 365);  // an interval may be longer than a clock can count
 
-Result<net::ServerOptions> server_options(const config::NetworkConfig& network, std::size_t shards, std::size_t open_files_max) {
+Result<net::ServerOptions> server_options(const config::NetworkConfig& network, std::size_t shards,
+                                          std::size_t open_files_max) {
   net::ServerOptions options;
   options.limits.frame_bytes_max = static_cast<std::size_t>(network.socket_request_max_bytes);
   constexpr std::chrono::milliseconds kForEver = std::chrono::hours(24 * 365);
@@ -300,12 +301,13 @@ Result<void> Node::start_shards() {
     ShardRuntime& shard = runtimes_[i];
     net::Reactor& reactor = *shard.reactor;
     shard.control = std::make_unique<ClusterControl>(reactor, control_->reactor(), *controller_, *metadata_fetches_, config_.node_id);
-    shard.groups = std::make_unique<GroupCoordinators>(
-        GroupCoordinators::Ports{clock_, reactor, reactor, reactor, random_, coordinator_reads_, directories_, *state_store_},
-        config_);
-    shard.broker =
-        std::make_unique<Broker>(Broker::Ports{clock_, reactor, reactor, random_, large_requests_}, config_, cluster_id_,
-                                 controller_->kraft_version(), *shard.control, *shard.groups, shards_, i, count);
+    shard.groups =
+        std::make_unique<GroupCoordinators>(GroupCoordinators::Ports{clock_, reactor, reactor, reactor, random_,
+                                                                     coordinator_reads_, directories_, *state_store_},
+                                            config_);
+    shard.broker = std::make_unique<Broker>(Broker::Ports{clock_, reactor, reactor, random_, large_requests_}, config_,
+                                            cluster_id_, controller_->kraft_version(), *shard.control, *shard.groups,
+                                            shards_, i, count);
     shard.broker->set_image(image);
     shard.logs = std::make_unique<LogManager>(
         LogManagerPorts{

@@ -25,7 +25,8 @@ Result<RequestFrame> parse_request(ByteView frame);
 
 // `is_too_large` is set where it has more than `elements_max` elements; it is then not read to its end.
 template <class Message>
-Result<Message> parse_body(const RequestFrame& request, std::size_t elements_max = SIZE_MAX, bool* is_too_large = nullptr) {
+Result<Message> parse_body(const RequestFrame& request, std::size_t elements_max = SIZE_MAX,
+                           bool* is_too_large = nullptr) {
   protocol::Reader reader(request.body, elements_max);
   Message message;
   message.decode(reader, request.version);

@@ -63,11 +63,13 @@ void describe(const Broker& broker, const replication::MetadataImage& image, con
       }
       if (image.topic(resource.resource_name) == nullptr) return fail_with(result, ErrorCode::kUnknownTopicOrPartition, "");
       const auto& overrides = image.configs(ConfigResourceType::kTopic, resource.resource_name);
-      return list(config::describe_topic(broker.config(), dynamic_configs(broker, image), overrides), request, resource, result);
+      return list(config::describe_topic(broker.config(), dynamic_configs(broker, image), overrides), request, resource,
+                  result);
     }
     case ConfigResourceType::kBroker: {
       if (resource.resource_name.empty()) {
-        return list(config::describe_cluster_default(broker.config(), dynamic_configs(broker, image)), request, resource, result);
+        return list(config::describe_cluster_default(broker.config(), dynamic_configs(broker, image)), request,
+                    resource, result);
       }
       if (!is_integer(resource.resource_name)) {
         return fail_with(result, ErrorCode::kInvalidRequest, "Broker id must be an integer, but it is: " + resource.resource_name);

@@ -12,8 +12,9 @@ namespace {
 using protocol::DescribeQuorumRequest;
 using protocol::DescribeQuorumResponse;
 
-DescribeQuorumResponse describe(const DescribeQuorumRequest& request, const replication::LocalController::Quorum& quorum,
-                                std::int16_t version, Timestamp now) {
+DescribeQuorumResponse describe(const DescribeQuorumRequest& request,
+                                const replication::LocalController::Quorum& quorum, std::int16_t version,
+                                Timestamp now) {
   DescribeQuorumResponse response;
   // Exactly the one partition that there is, or none at all.
   const bool is_metadata = request.topics.size() == 1 && request.topics.front().topic_name == "__cluster_metadata" &&

@@ -57,7 +57,8 @@ DescribeTopicPartitionsResponse refused(const DescribeTopicPartitionsRequest& re
 }
 
 // In their order, each once.
-std::vector<std::string_view> names_of(const DescribeTopicPartitionsRequest& request, const replication::MetadataImage& image) {
+std::vector<std::string_view> names_of(const DescribeTopicPartitionsRequest& request,
+                                       const replication::MetadataImage& image) {
   std::vector<std::string_view> names;
   for (const auto& topic : request.topics) names.emplace_back(topic.name);
   if (names.empty()) {
@@ -69,8 +70,8 @@ std::vector<std::string_view> names_of(const DescribeTopicPartitionsRequest& req
   return names;
 }
 
-DescribeTopicPartitionsResponse describe_all(const DescribeTopicPartitionsRequest& request, const replication::MetadataImage& image,
-                                             std::int32_t partitions_max) {
+DescribeTopicPartitionsResponse describe_all(const DescribeTopicPartitionsRequest& request,
+                                             const replication::MetadataImage& image, std::int32_t partitions_max) {
   if (const ErrorCode error = check(request); error != ErrorCode::kNone) return refused(request, error);
   std::vector<std::string_view> names = names_of(request, image);
   PartitionIndex first(0);
@@ -119,9 +120,10 @@ Task<net::Reply> describe_topic_partitions(Broker& broker, Call call) {
   if (call.is_large) request = co_await parse_large<DescribeTopicPartitionsRequest>(broker, call);
   if (!request) co_return refuse(call, request.error());
   const auto image = broker.image();
-  auto response = co_await aside(broker, call.is_large, [&, partitions_max = broker.config().max_request_partition_size_limit] {
-    return describe_all(*request, *image, partitions_max);
-  });
+  auto response =
+      co_await aside(broker, call.is_large, [&, partitions_max = broker.config().max_request_partition_size_limit] {
+        return describe_all(*request, *image, partitions_max);
+      });
   co_return co_await answer_with(broker, call, response, *request);
 }
 

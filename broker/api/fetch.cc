@@ -152,8 +152,8 @@ FetchResponse refused(const FetchRequest& request, const std::vector<FetchReques
 }
 
 // KIP-951: whoever asked the wrong node, or knows an older epoch, is told who leads.
-std::vector<FetchResponse::NodeEndpoint> name_leaders(const replication::MetadataImage& image, const std::string& listener,
-                                                      std::vector<FetchItem>& items) {
+std::vector<FetchResponse::NodeEndpoint> name_leaders(const replication::MetadataImage& image,
+                                                      const std::string& listener, std::vector<FetchItem>& items) {
   std::map<BrokerId, FetchResponse::NodeEndpoint> nodes;
   for (FetchItem& item : items) {
     const bool asks = item.data.error_code == ErrorCode::kNotLeaderOrFollower ||
@@ -177,8 +177,8 @@ std::vector<FetchResponse::NodeEndpoint> name_leaders(const replication::Metadat
   return endpoints;
 }
 
-void suit_version(const replication::MetadataImage& image, const Call& call, bool is_from_replica, std::vector<FetchItem>& items,
-                  FetchResponse& response) {
+void suit_version(const replication::MetadataImage& image, const Call& call, bool is_from_replica,
+                  std::vector<FetchItem>& items, FetchResponse& response) {
   if (call.request.version >= 16) {
     auto nodes = name_leaders(image, call.connection.listener_name, items);
     if (!is_from_replica) response.node_endpoints = std::move(nodes);
@@ -205,7 +205,8 @@ Task<net::Reply> fetch(Broker& broker, Call call) {
   const std::int16_t version = call.request.version;
   const MonotonicTime deadline = began + std::chrono::milliseconds(std::max(0, request->max_wait_ms));
   std::vector<FetchRequest::FetchTopic> named;
-  SessionStep session{.request = *request, .version = version, .names_once = call.is_large, .context = {}, .response = {}, .made = {}};
+  SessionStep session{
+      .request = *request, .version = version, .names_once = call.is_large, .context = {}, .response = {}, .made = {}};
   co_await aside(broker, call.is_large, [&, image = broker.image()] {
     if (!is_isolation_level(request->isolation_level)) named = request->topics;
     if (session.names_once) FetchSessions::name_once(*request, version, name_of(image));
@@ -216,14 +217,13 @@ Task<net::Reply> fetch(Broker& broker, Call call) {
 
   const FetchContext& context = session.context;
   if (partitions_of(context) > kElementsInline) call.is_large = true;  // it may be a small request of a large session
-  const FetchScope scope{
-      .by_id = context.uses_topic_ids,
-      .committed_only = request->isolation_level == kReadCommitted,
-      .replica = version >= 15 ? request->replica_state.replica_id : request->replica_id,
-      .bytes_max =
-          static_cast<std::uint64_t>(std::max(0, std::min(request->max_bytes, broker.config().fetch_max_bytes))),
-      .limit_is_negative = request->max_bytes < 0,
-      .is_large = call.is_large};
+  const FetchScope scope{.by_id = context.uses_topic_ids,
+                         .committed_only = request->isolation_level == kReadCommitted,
+                         .replica = version >= 15 ? request->replica_state.replica_id : request->replica_id,
+                         .bytes_max = static_cast<std::uint64_t>(
+                             std::max(0, std::min(request->max_bytes, broker.config().fetch_max_bytes))),
+                         .limit_is_negative = request->max_bytes < 0,
+                         .is_large = call.is_large};
   const std::uint64_t min_bytes =
       std::min(scope.bytes_max, static_cast<std::uint64_t>(std::max(0, request->min_bytes)));
   std::vector<FetchItem> items;

@@ -12,7 +12,7 @@ Task<net::Reply> fetch_metadata(Broker& broker, Call call) {
   if (!request) co_return refuse(call, request.error());
   call.ticket.give_up();  // it may wait
   auto response = co_await broker.control().fetch_metadata(std::move(*request), call.request.version,
-                                                                 call.connection.listener_name);
+                                                           call.connection.listener_name);
   co_return co_await answer_with(broker, call, response);
 }
 

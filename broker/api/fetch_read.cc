@@ -96,14 +96,16 @@ void read_partition(Partition& partition, const FetchScope& scope, Budget& budge
     item.is_complete = true;
     return;
   }
-  const std::uint64_t bytes_max = std::min(budget.left_bytes(), static_cast<std::uint64_t>(std::max(0, item.wanted->partition_max_bytes)));
+  const std::uint64_t bytes_max =
+      std::min(budget.left_bytes(), static_cast<std::uint64_t>(std::max(0, item.wanted->partition_max_bytes)));
   auto read = partition.log().read(item.wanted->fetch_offset, bytes_max, item.bound, budget.nothing_yet());
   if (!read) {
     const bool out_of_range = read.error().failure == Failure::kOutOfRange;
     if (!out_of_range) LOG_ERROR("fetch: {}", read.error().context);
     return fail_with(data, out_of_range ? ErrorCode::kOffsetOutOfRange : ErrorCode::kKafkaStorageError);
   }
-  if (item.limit_is_negative && item.wanted->fetch_offset < item.bound) return fail_with(data, ErrorCode::kUnknownServerError);
+  if (item.limit_is_negative && item.wanted->fetch_offset < item.bound)
+    return fail_with(data, ErrorCode::kUnknownServerError);
   item.is_complete = ends_with_segment(partition.log(), *read, item.bound);
   if (scope.committed_only) add_aborted(partition, item.wanted->fetch_offset, *read, item.bound, data);
   if (budget.take(read->slice.size_bytes, read->first_batch_bytes, item.wanted->partition_max_bytes) == 0) return;
@@ -143,7 +145,8 @@ std::shared_ptr<const replication::TopicImage> topic_of(const replication::Metad
   auto topic = item.topic->empty() ? nullptr : image.topic(*item.topic);
   const bool is_there = topic && topic->partitions.contains(item.wanted->partition);
   if (!is_there) {
-    item.data.error_code = by_id && item.topic->empty() ? ErrorCode::kUnknownTopicId : ErrorCode::kUnknownTopicOrPartition;
+    item.data.error_code =
+        by_id && item.topic->empty() ? ErrorCode::kUnknownTopicId : ErrorCode::kUnknownTopicOrPartition;
     item.data.aborted_transactions.emplace();
     return nullptr;
   }
@@ -225,7 +228,8 @@ Task<void> end_watch(Broker& broker, Watch& watch) {
 
 }  // namespace
 
-ShardIndex shard_to_read_on(const Broker& broker, const replication::MetadataImage& image, const std::vector<FetchItem>& items) {
+ShardIndex shard_to_read_on(const Broker& broker, const replication::MetadataImage& image,
+                            const std::vector<FetchItem>& items) {
   std::optional<ShardIndex> only;
   for (const FetchItem& item : items) {
     const auto topic = item.topic->empty() ? nullptr : image.topic(*item.topic);
@@ -265,7 +269,9 @@ Task<void> wait_for_more(Broker& broker, const FetchScope& scope, std::vector<Fe
   const bool is_to_wait = co_await aside(broker, scope.is_large, [&] {
     watch.parts = distribute(broker, *image, scope, items);
     // What was there when it was read, and is gone from the image by now, has no owner who could ring: it is read again at once.
-    const auto has_gone = [](const FetchItem& item) { return item.is_known && item.data.error_code != ErrorCode::kNone; };
+    const auto has_gone = [](const FetchItem& item) {
+      return item.is_known && item.data.error_code != ErrorCode::kNone;
+    };
     return !std::ranges::any_of(items, has_gone);
   });
   if (!is_to_wait) co_return;

@@ -17,7 +17,7 @@ namespace kurier::broker::api {
 struct FetchItem {
   const std::string* topic = nullptr;  // the context's; empty where the request names an id that is not known
   const protocol::FetchRequest::FetchPartition* wanted = nullptr;  // the context's
-  TopicId topic_id;                                                // from version 13 on
+  TopicId topic_id;  // from version 13 on
 
   protocol::FetchResponse::PartitionData data;
   std::uint64_t first_batch_bytes = 0;  // of data.records
@@ -33,7 +33,7 @@ struct FetchScope {
   BrokerId replica{-1};           // who fetches, if it says that it is a replica
   std::uint64_t bytes_max = 0;    // of all partitions together; the first batch is returned however long it is (KIP-74)
   bool limit_is_negative = false;  // which the first partition is refused for, as in Apache Kafka
-  bool is_large = false;           // broker/large_requests.h
+  bool is_large = false;  // broker/large_requests.h
 };
 
 // Where read_all and wait_for_more are best called: where all partitions are on one shard, there, so that the wait and the

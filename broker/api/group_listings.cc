@@ -34,7 +34,8 @@ std::vector<std::string_view> each_once(const std::vector<std::string>& names) {
     const auto compared = names[left] <=> names[right];
     return compared < 0 || (compared == 0 && left < right);
   });
-  const auto twice = std::ranges::unique(order, [&](std::uint32_t left, std::uint32_t right) { return names[left] == names[right]; });
+  const auto twice =
+      std::ranges::unique(order, [&](std::uint32_t left, std::uint32_t right) { return names[left] == names[right]; });
   order.erase(twice.begin(), twice.end());
   std::ranges::sort(order);
   std::ranges::transform(order, once.begin(), [&](std::uint32_t at) { return std::string_view(names[at]); });

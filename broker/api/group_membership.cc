@@ -99,14 +99,16 @@ Task<protocol::LeaveGroupResponse> leave_in_parts(Broker& broker, coordinator::R
   Turns turns = turns_of(broker);
   auto next = request.members.begin();
   do {
-    const auto end = next + std::min<std::ptrdiff_t>(static_cast<std::ptrdiff_t>(kElementsPerTurn), request.members.end() - next);
+    const auto end =
+        next + std::min<std::ptrdiff_t>(static_cast<std::ptrdiff_t>(kElementsPerTurn), request.members.end() - next);
     protocol::LeaveGroupRequest part;
     part.group_id = request.group_id;
     part.member_id = request.member_id;
     part.members.assign(std::make_move_iterator(next), std::make_move_iterator(end));
     next = end;
     auto answered = co_await ask_group(
-        broker, request.group_id, [context, part = std::move(part)](GroupMachine& machine, RequestToken token, Now now) mutable {
+        broker, request.group_id,
+        [context, part = std::move(part)](GroupMachine& machine, RequestToken token, Now now) mutable {
           return machine.groups().leave_group(token, context, std::move(part), now);
         });
     auto left = response_of<protocol::LeaveGroupResponse>(std::move(answered));

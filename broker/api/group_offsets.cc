@@ -87,7 +87,8 @@ OffsetCommitRequest split(const replication::MetadataImage& image, OffsetCommitR
 
 // As Apache Kafka joins them: what could not be asked comes first; if there is nothing of that, a topic that was named
 // twice is answered twice.
-void merge(OffsetCommitResponse answer, bool by_id, TopicsByKey<CommittedTopic>& refusals, OffsetCommitResponse& response) {
+void merge(OffsetCommitResponse answer, bool by_id, TopicsByKey<CommittedTopic>& refusals,
+           OffsetCommitResponse& response) {
   response.throttle_time_ms = answer.throttle_time_ms;
   if (response.topics.empty()) {
     response.topics = std::move(answer.topics);
@@ -123,16 +124,17 @@ bool leave_out_what_cannot_fit(const OffsetCommitRequest& whole, const coordinat
 
 std::size_t offsets_batch_bytes_max(const Broker& broker) {
   using replication::ConfigResourceType;
-  const auto config =
-      config::parse_topic_config(broker.config(), broker.image()->configs(ConfigResourceType::kTopic, "__consumer_offsets"));
+  const auto config = config::parse_topic_config(
+      broker.config(), broker.image()->configs(ConfigResourceType::kTopic, "__consumer_offsets"));
   return config ? static_cast<std::size_t>(config->max_message_bytes) : std::size_t{1} << 30;
 }
 
 Task<OffsetCommitResponse> commit(Broker& broker, const Call& call, std::shared_ptr<const OffsetCommitRequest> asked) {
   const auto context = request_context(call);
-  auto answered = co_await ask_group(broker, asked->group_id, [context, asked](GroupMachine& machine, RequestToken token, Now now) {
-    return machine.groups().offset_commit(token, context, *asked, now);
-  });
+  auto answered =
+      co_await ask_group(broker, asked->group_id, [context, asked](GroupMachine& machine, RequestToken token, Now now) {
+        return machine.groups().offset_commit(token, context, *asked, now);
+      });
   if (answered) co_return std::get<OffsetCommitResponse>(std::move(*answered));
   co_return coordinator::refuse_commit(*asked, answered.error());
 }
@@ -163,7 +165,8 @@ Task<net::Reply> offset_commit(Broker& broker, Call call) {
   OffsetCommitResponse response;
   TopicsByKey<CommittedTopic> refusals(response.topics);
   const auto image = broker.image();
-  OffsetCommitRequest known = co_await aside(broker, call.is_large, [&] { return split(*image, *request, by_id, refusals); });
+  OffsetCommitRequest known =
+      co_await aside(broker, call.is_large, [&] { return split(*image, *request, by_id, refusals); });
   if (known.topics.empty()) co_return co_await answer_with(broker, call, response, refusals);
   OffsetCommitResponse committed;
   if (call.is_large) {
@@ -284,7 +287,8 @@ Task<FetchedGroup> read_in_parts(Broker& broker, const FetchGroup& group, bool r
       std::ranges::move(from->partitions, std::back_inserter(fetched.topics.back().partitions));
       ++from;
     }
-    fetched.topics.insert(fetched.topics.end(), std::make_move_iterator(from), std::make_move_iterator(read.topics.end()));
+    fetched.topics.insert(fetched.topics.end(), std::make_move_iterator(from),
+                          std::make_move_iterator(read.topics.end()));
     co_await turns.next(kElementsPerTurn);
   } while (!parts.is_at_end());
   fetched.group_id = group.group_id;
@@ -410,7 +414,8 @@ namespace {
 using DeletedTopics = TopicsByKey<OffsetDeleteResponse::OffsetDeleteResponseTopic>;
 
 // What exists goes to the coordinator; the rest is answered.
-OffsetDeleteRequest split(const replication::MetadataImage& image, const OffsetDeleteRequest& request, DeletedTopics& response) {
+OffsetDeleteRequest split(const replication::MetadataImage& image, const OffsetDeleteRequest& request,
+                          DeletedTopics& response) {
   OffsetDeleteRequest known;
   known.group_id = request.group_id;
   for (const auto& topic : request.topics) {
@@ -421,8 +426,9 @@ OffsetDeleteRequest split(const replication::MetadataImage& image, const OffsetD
       if (there && there->partitions.contains(partition.partition_index)) {
         kept.partitions.push_back(partition);
       } else {
-        response.at(topic.name).partitions.push_back(
-            {.partition_index = partition.partition_index, .error_code = ErrorCode::kUnknownTopicOrPartition});
+        response.at(topic.name)
+            .partitions.push_back(
+                {.partition_index = partition.partition_index, .error_code = ErrorCode::kUnknownTopicOrPartition});
       }
     }
     if (kept.partitions.empty()) known.topics.pop_back();
@@ -458,7 +464,8 @@ Task<ErrorCode> delete_in_parts(Broker& broker, const OffsetDeleteRequest& known
       const auto& from = known.topics[topic];
       auto& out = part.topics.emplace_back();
       out.name = from.name;
-      for (; partition < from.partitions.size() && room > 0; --room) out.partitions.push_back(from.partitions[partition++]);
+      for (; partition < from.partitions.size() && room > 0; --room)
+        out.partitions.push_back(from.partitions[partition++]);
       if (partition < from.partitions.size()) break;
     }
     const OffsetDeleteResponse deleted = co_await delete_offsets(broker, std::move(part));

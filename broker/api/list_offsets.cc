@@ -133,7 +133,8 @@ Task<void> answer_parts(Broker& broker, Work& work) {
   for (const Part& part : work.parts.of(broker.shard())) {
     co_await turns.next(kElementsOfOne);
     const auto partition = broker.partition(part.topic, part.request->partition_index);
-    part.response->error_code = partition ? check_leader_epoch(**partition, part.request->current_leader_epoch) : partition.error();
+    part.response->error_code =
+        partition ? check_leader_epoch(**partition, part.request->current_leader_epoch) : partition.error();
     if (part.response->error_code != ErrorCode::kNone) continue;
     answer(**partition, *part.request, work.isolation, *part.response);
     if (work.version < 4) part.response->leader_epoch = LeaderEpoch(-1);

@@ -79,7 +79,8 @@ std::vector<const Wanted*> wanted_of(const MetadataRequest& request) {
     const auto order = compare(left, right);
     return order < 0 || (order == 0 && left < right);
   });
-  const auto twice = std::ranges::unique(wanted, [&](const Wanted* left, const Wanted* right) { return compare(left, right) == 0; });
+  const auto twice =
+      std::ranges::unique(wanted, [&](const Wanted* left, const Wanted* right) { return compare(left, right) == 0; });
   wanted.erase(twice.begin(), twice.end());
   std::ranges::sort(wanted);
   return wanted;
@@ -123,9 +124,11 @@ Task<NotCreated> create(Broker& broker, const std::set<std::string>& missing) {
 
 // All topics if none is named.
 void describe_topics(const replication::MetadataImage& image, const std::optional<std::vector<const Wanted*>>& wanted,
-                     const NotCreated& not_created, std::int16_t version, bool with_operations, MetadataResponse& response) {
+                     const NotCreated& not_created, std::int16_t version, bool with_operations,
+                     MetadataResponse& response) {
   if (!wanted) {
-    for (const auto& [name, id] : image.topic_ids()) describe(image, *image.topic(id), with_operations, response.topics.emplace_back());
+    for (const auto& [name, id] : image.topic_ids())
+      describe(image, *image.topic(id), with_operations, response.topics.emplace_back());
     return;
   }
   response.topics.reserve(wanted->size());
@@ -136,7 +139,8 @@ void describe_topics(const replication::MetadataImage& image, const std::optiona
     if (topic) {
       describe(image, *topic, with_operations, out);
     } else if (by_id) {
-      unknown(ErrorCode::kUnknownTopicId, version >= 12 ? std::nullopt : std::optional<std::string>(""), one->topic_id, false, out);
+      unknown(ErrorCode::kUnknownTopicId, version >= 12 ? std::nullopt : std::optional<std::string>(""), one->topic_id,
+              false, out);
     } else {
       const std::string name = one->name.value_or("");
       ErrorCode error = not_created.of(name);
@@ -147,8 +151,8 @@ void describe_topics(const replication::MetadataImage& image, const std::optiona
   }
 }
 
-void describe_cluster(const Broker& broker, const Call& call, const replication::MetadataImage& image, bool with_operations,
-                      MetadataResponse& response) {
+void describe_cluster(const Broker& broker, const Call& call, const replication::MetadataImage& image,
+                      bool with_operations, MetadataResponse& response) {
   for (const auto& [id, node] : image.brokers()) {
     const auto address = address_of(node, call.connection.listener_name);
     if (node.fenced || !address) continue;
@@ -216,7 +220,8 @@ Task<net::Reply> metadata(Broker& broker, Call call) {
   if (is_refused) co_return co_await answer_with(broker, call, response, *request);
   const NotCreated not_created = co_await create(broker, missing);
   const auto image = broker.image();
-  describe_cluster(broker, call, *image, version >= 8 && version <= 10 && request->include_cluster_authorized_operations, response);
+  describe_cluster(broker, call, *image,
+                   version >= 8 && version <= 10 && request->include_cluster_authorized_operations, response);
   const bool with_operations = version >= 8 && request->include_topic_authorized_operations;
   co_await aside(broker, call.is_large, [&] {
     describe_topics(*image, wanted, not_created, version, with_operations, response);

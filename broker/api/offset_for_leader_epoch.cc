@@ -30,8 +30,9 @@ Task<void> answer_parts(Broker& broker, ByOwner<Part>& parts) {
 }
 
 // An answer for every partition, or where its owner is to write one.
-void distribute(const Broker& broker, const replication::MetadataImage& image, const OffsetForLeaderEpochRequest& request,
-                OffsetForLeaderEpochResponse& response, ByOwner<Part>& parts) {
+void distribute(const Broker& broker, const replication::MetadataImage& image,
+                const OffsetForLeaderEpochRequest& request, OffsetForLeaderEpochResponse& response,
+                ByOwner<Part>& parts) {
   response.topics.reserve(request.topics.size());
   for (const auto& topic_request : request.topics) {
     auto& topic_response = response.topics.emplace_back();

@@ -150,8 +150,8 @@ bool is_closed_to(const Call& call, const replication::TopicImage& topic) {
 }
 
 // An answer for every partition, in the order of the request, and each of them at its owner.
-void distribute(const Broker& broker, const replication::MetadataImage& image, const Call& call, const ProduceRequest& request,
-                ProduceResponse& response, ByOwner<Part>& parts) {
+void distribute(const Broker& broker, const replication::MetadataImage& image, const Call& call,
+                const ProduceRequest& request, ProduceResponse& response, ByOwner<Part>& parts) {
   const bool by_id = call.request.version >= kByIdSinceVersion;
   const ErrorCode refused = refusal_of(request);
   response.responses.reserve(request.topic_data.size());

@@ -26,7 +26,7 @@ struct ServerOptions {
   int backlog = 50;                           // socket.listen.backlog.size
   std::size_t connections_max = SIZE_MAX;     // max.connections
   std::size_t connections_per_ip_max = SIZE_MAX;  // max.connections.per.ip
-  std::size_t descriptors_max = SIZE_MAX;         // a connection with a higher one would leave too few for files
+  std::size_t descriptors_max = SIZE_MAX;  // a connection with a higher one would leave too few for files
   std::map<std::string, std::size_t> connections_of_ip_max;       // max.connections.per.ip.overrides, by address
   std::uint32_t new_connections_per_second_max = UINT32_MAX;      // max.connection.creation.rate
 };

@@ -195,14 +195,14 @@ def lack_at_the_start():
         try:
             node.start()
             client = Client(node.port)
-            create(client, "other", 20)
+            create(client, "other", 130)
             create(client, "kept", 20)
             assert all(produce(client, "kept", partition) == 0 for partition in range(20))
             client.close()
             assert node.stop() == 0
         finally:
             node.kill()
-        node = Limited(directory, 56)
+        node = Limited(directory, 160)
         try:
             node.start()
             until("said", lambda: node.says("is offline and will be tried again"))

@@ -437,7 +437,8 @@ TEST_CASE("fetch sessions: whatever a request repeats, each partition is fetched
         }
       }
     }
-    FetchSessions::name_once(request, version, [](TopicId id) { return std::optional<std::string>(id == kApples ? "apples" : "pears"); });
+    FetchSessions::name_once(request, version,
+                             [](TopicId id) { return std::optional<std::string>(id == kApples ? "apples" : "pears"); });
     decltype(expected) found;
     for (std::size_t i = 0; i < request.topics.size(); ++i) {
       const auto& topic = request.topics[i];

@@ -40,7 +40,8 @@ struct Detached {
   };
 };
 
-Detached hold(LargeRequests& requests, Queue& queue, std::string name, std::vector<std::string>& log, Event<bool>& end) {
+Detached hold(LargeRequests& requests, Queue& queue, std::string name, std::vector<std::string>& log,
+              Event<bool>& end) {
   LargeRequests::Ticket ticket = co_await requests.admit(queue);
   log.push_back(name + " begins");
   co_await end;
@@ -96,7 +97,7 @@ TEST_CASE("a ticket is given up once, and moves") {
   {
     LargeRequests::Ticket moved;
     [](LargeRequests& its, Queue& home, LargeRequests::Ticket& into) -> Detached { into = co_await its.admit(home); }(
-        requests, queue, moved);
+                                                                         requests, queue, moved);
     CHECK(moved.is_held());
     hold(requests, queue, "next", log, end);
     CHECK(log.empty());

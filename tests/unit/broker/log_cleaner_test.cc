@@ -51,7 +51,8 @@ struct Fixture {
 
   Fixture() {
     logs = std::make_unique<LogManager>(
-        LogManagerPorts{files, shard, shard, shard, pool, observer, [](LogDirectoryState&, const Error&) {}, [] {}},
+        LogManagerPorts{files, shard, shard, shard, pool, observer, [](LogDirectoryState&, const Error&) {},
+                        [](const auto&) {}, [] {}},
         config, table, directories, ShardIndex(0), ShardIndex(1));
     config.log.cleaner_io_max_bytes_per_second = kBytesPerSecond;
     config.log.cleaner_backoff = milliseconds(10);

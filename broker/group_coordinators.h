@@ -55,7 +55,8 @@ class GroupCoordinators final : public PartitionObserver {
     int views_lost = 0;  // one after the other, since this leads the partition
   };
   void begin(const Beginning& beginning);
-  [[nodiscard]] std::shared_ptr<coordinator::PartitionView> view_of(const Beginning& beginning, const std::string& name);
+  [[nodiscard]] std::shared_ptr<coordinator::PartitionView> view_of(const Beginning& beginning,
+                                                                    const std::string& name);
   void expire_offsets();
 
   Ports ports_;

@@ -296,9 +296,10 @@ Result<void> Node::start_shards() {
     ShardRuntime& shard = runtimes_[i];
     net::Reactor& reactor = *shard.reactor;
     shard.control = std::make_unique<ClusterControl>(reactor, control_->reactor(), *controller_, *metadata_fetches_, config_.node_id);
-    shard.groups = std::make_unique<GroupCoordinators>(
-        GroupCoordinators::Ports{clock_, reactor, reactor, reactor, random_, coordinator_reads_, directories_, *state_store_},
-        config_);
+    shard.groups =
+        std::make_unique<GroupCoordinators>(GroupCoordinators::Ports{clock_, reactor, reactor, reactor, random_,
+                                                                     coordinator_reads_, directories_, *state_store_},
+                                            config_);
     shard.broker =
         std::make_unique<Broker>(Broker::Ports{clock_, reactor, reactor, random_, large_requests_}, config_, cluster_id_,
                                  controller_->kraft_version(), *shard.control, *shard.groups, shards_, i, count);

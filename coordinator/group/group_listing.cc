@@ -61,7 +61,7 @@ DescribeGroupsResponse::DescribedGroup describe(const ClassicGroup& group) {
 }
 
 // Of every kind of group.
-constexpr std::string_view kStates[] = {"preparingrebalance", "completingrebalance", "stable",   "dead",    "empty",
+constexpr std::string_view kStates[] = {"preparingrebalance", "completingrebalance", "stable",   "dead",   "empty",
                                         "assigning",          "reconciling",         "notready", "unknown"};
 constexpr std::string_view kTypes[] = {"classic", "consumer", "share", "streams", "unknown"};
 

@@ -115,6 +115,13 @@ Result<void> Log::load(bool had_clean_shutdown, Timestamp now) {
     if (entry.name.ends_with(kTimeIndexSuffix)) files_of_segment.time_index_bytes = entry.size_bytes;
     if (entry.name.ends_with(kTransactionIndexSuffix)) files_of_segment.transaction_index_bytes = entry.size_bytes;
   }
+  // A power cut may bring back the indexes of a segment that was removed. One that begins there anew must not go on in them.
+  for (const auto& [base, files_of_segment] : found) {
+    if (std::ranges::find(bases, base) != bases.end()) continue;
+    if (files_of_segment.index_bytes) TRY(files_.remove(segment_path(directory_, base, kIndexSuffix)));
+    if (files_of_segment.time_index_bytes) TRY(files_.remove(segment_path(directory_, base, kTimeIndexSuffix)));
+    if (files_of_segment.transaction_index_bytes) TRY(files_.remove(segment_path(directory_, base, kTransactionIndexSuffix)));
+  }
   for (const Offset base : bases) {
     const Segment::Found& files_of_segment = found[base];
     const Timestamp created = files_of_segment.modified.value() >= 0 ? files_of_segment.modified : now;

@@ -85,7 +85,8 @@ struct Fixture {
 
   void clean(std::chrono::milliseconds time) {
     cleaner = std::make_unique<LogCleanerRunner>(
-        CleanerPorts{files, shard, random, shard, shard, pool, [this] { cleaned.push_back(shard.monotonic()); }},
+        CleanerPorts{files, shard, random, shard, shard, pool, [this] { cleaned.push_back(shard.monotonic()); },
+                     [](auto done) { done(true); }},
         config.log, std::vector<LogCleanerRunner::Shard>{{&shard, &table, logs.get()}});
     cleaner->start();
     shard.pass(time);

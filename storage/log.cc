@@ -121,10 +121,8 @@ Result<void> Log::roll_if_needed(std::size_t bytes, Timestamp max_timestamp, Off
   }
   if (!roll_now) return {};
   TRY_ASSIGN(const Offset end, active().next_offset());
-  // As in Apache Kafka a segment begins with its first batch, also behind a gap; where a start takes gaps for lost records
-  // (recover_segments), only if the gap is wider than an index can span.
-  const bool behind_gap = config_.compact || last_offset - end > INT32_MAX;
-  TRY(roll_at(behind_gap ? first_offset : end, now));
+  // A start takes a gap between segments for lost records (recover_segments): there is one only if an index could not span it.
+  TRY(roll_at(last_offset - end > INT32_MAX ? first_offset : end, now));
   log_end_offset_ = std::max(log_end_offset_, active().base_offset());
   return {};
 }

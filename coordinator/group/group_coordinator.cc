@@ -41,14 +41,9 @@ GroupCoordinator::GroupCoordinator(const GroupOptions& options, const GroupState
 
 Outcome GroupCoordinator::load(Now now) {
   Outcome outcome;
-  state_.for_each_group([&](const std::string& id) {
-    if (const auto record = state_.classic_group(id)) {
-      groups_.emplace(id, std::make_shared<ClassicGroup>(id, *record));
-    } else if (other_group(state_, id)) {
-      others_.insert(id);
-    } else {
-      groups_.emplace(id, std::make_shared<ClassicGroup>(id, now.wall));
-    }
+  loaded_at_ = now.wall;
+  state_.for_each_group_with_members([&](const std::string& id) {
+    if (const auto record = state_.classic_group(id)) groups_.emplace(id, std::make_shared<ClassicGroup>(id, *record));
   });
   for (auto& [id, group] : groups_) rebalancer_.loaded({group, now, outcome});
   return outcome;
@@ -92,7 +87,6 @@ Outcome GroupCoordinator::join_group(RequestToken token, const RequestContext& c
   if (!request.member_id.empty()) return refuse(ErrorCode::kUnknownMemberId, request.member_id);
   if (other) {  // an empty group of another type that keeps its offsets becomes a classic one
     records = other_group_tombstones(state_, request.group_id);
-    others_.erase(request.group_id);
   }
   const Shared group = create(request.group_id, now);
   rebalancer_.join({group, now, outcome}, token, context, std::move(request));
@@ -107,10 +101,9 @@ void GroupCoordinator::store_new_group(const Shared& group, RequestToken token, 
   empty.protocol.reset();
   empty.leader.reset();
   empty.current_state_timestamp = group->state_since().value_or(Timestamp(-1));
-  const bool was_other = !records.empty();
   records.push_back(group_record(group->group_id(), empty));
-  auto then = [this, group, token, was_other, held = std::exchange(outcome.answers, {})](ErrorCode error, Now now,
-                                                                                         Outcome& later) mutable {
+  auto then = [this, group, token, held = std::exchange(outcome.answers, {})](ErrorCode error, Now now,
+                                                                              Outcome& later) mutable {
     if (error == ErrorCode::kNone) {
       std::ranges::move(held, std::back_inserter(later.answers));
       return;
@@ -121,8 +114,7 @@ void GroupCoordinator::store_new_group(const Shared& group, RequestToken token, 
       later.answer(*group->take_join(member), join_refused(error));
     }
     forget_if_not_durable(group);
-    if (was_other && find(group->group_id()) == nullptr) others_.insert(group->group_id());
-    if (find(group->group_id()) != group && !group->is(ClassicGroupState::kDead))
+    if (look(group->group_id()) != group && !group->is(ClassicGroupState::kDead))
       rebalancer_.unload({group, now, later}, error);
   };
   appends_.add(outcome, std::move(records), std::move(then));
@@ -301,7 +293,7 @@ Outcome GroupCoordinator::offset_delete(RequestToken token, const protocol::Offs
 protocol::OffsetFetchResponse::OffsetFetchResponseGroup GroupCoordinator::offset_fetch(
     const protocol::OffsetFetchRequest::OffsetFetchRequestGroup& request, const GroupStateReader& view,
     bool require_stable) const {
-  if (find(request.group_id) != nullptr) return fetch_offsets(request, view, require_stable);
+  if (look(request.group_id) != nullptr) return fetch_offsets(request, view, require_stable);
   const auto other = find_other(request.group_id);
   if (!other || other->type == GroupType::kShare) return fetch_no_offsets(request);
   if (request.member_id || request.member_epoch >= 0) {
@@ -320,7 +312,7 @@ protocol::OffsetFetchResponse::OffsetFetchResponseGroup GroupCoordinator::offset
 // ---- groups as a whole
 
 ErrorCode GroupCoordinator::check_delete(const std::string& group_id) const {
-  if (const Shared group = find(group_id)) {
+  if (const Shared group = look(group_id)) {
     return group->is(ClassicGroupState::kEmpty) ? ErrorCode::kNone : ErrorCode::kNonEmptyGroup;
   }
   const auto other = find_other(group_id);
@@ -330,19 +322,18 @@ ErrorCode GroupCoordinator::check_delete(const std::string& group_id) const {
 
 void GroupCoordinator::end_group(const std::string& group_id, std::vector<CoordinatorRecord>& records,
                                  std::vector<Shared>& ended) {
-  if (Shared group = find(group_id)) {
+  if (Shared group = look(group_id)) {
     records.push_back(group_tombstone(group_id));
     ended.push_back(std::move(group));
     groups_.erase(group_id);
   } else {
     std::ranges::move(other_group_tombstones(state_, group_id), std::back_inserter(records));
-    others_.erase(group_id);
   }
 }
 
 // The records that would have ended a group were not stored: it is there again, unless a new one has its name.
 void GroupCoordinator::take_back(const Shared& group) {
-  if (!others_.contains(group->group_id())) groups_.try_emplace(group->group_id(), group);
+  if (!find_other(group->group_id())) groups_.try_emplace(group->group_id(), group);
 }
 
 Outcome GroupCoordinator::delete_groups(RequestToken token, const std::vector<std::string>& group_ids, Now) {
@@ -350,28 +341,23 @@ Outcome GroupCoordinator::delete_groups(RequestToken token, const std::vector<st
   protocol::DeleteGroupsResponse response;
   std::vector<CoordinatorRecord> records;
   std::vector<Shared> ended;
-  std::vector<std::string> ended_others;
   for (const std::string& id : group_ids) {
     auto& result = response.results.emplace_back();
     result.group_id = id;
     result.error_code = check_delete(id);
     if (result.error_code != ErrorCode::kNone) continue;
     std::ranges::move(delete_all_offsets(id, state_), std::back_inserter(records));
-    if (others_.contains(id)) ended_others.push_back(id);
     end_group(id, records, ended);
   }
   if (records.empty()) {
     outcome.answer(token, std::move(response));
     return outcome;
   }
-  auto then = [this, token, response = std::move(response), ended = std::move(ended),
-               ended_others = std::move(ended_others)](ErrorCode error, Now, Outcome& later) mutable {
+  auto then = [this, token, response = std::move(response), ended = std::move(ended)](ErrorCode error, Now,
+                                                                                      Outcome& later) mutable {
     if (error != ErrorCode::kNone) {
       for (auto& result : response.results) result.error_code = error;
       for (const Shared& group : ended) take_back(group);
-      for (const std::string& id : ended_others) {
-        if (find(id) == nullptr) others_.insert(id);
-      }
     }
     later.answer(token, std::move(response));
   };
@@ -381,7 +367,7 @@ Outcome GroupCoordinator::delete_groups(RequestToken token, const std::vector<st
 
 Outcome GroupCoordinator::expire_offsets(const std::string& group_id, Now now) {
   Outcome outcome;
-  const Shared group = find(group_id);
+  const Shared group = look(group_id);
   const auto other = group == nullptr ? find_other(group_id) : std::nullopt;
   if (group == nullptr && !other) return outcome;
   const ExpiryRule rule = group != nullptr ? expiry_rule(*group) : expiry_rule(*other);
@@ -391,11 +377,9 @@ Outcome GroupCoordinator::expire_offsets(const std::string& group_id, Now now) {
       group != nullptr ? group->is(ClassicGroupState::kEmpty) : other->is_empty() && other->type != GroupType::kShare;
   if (expired.nothing_left && is_empty) end_group(group_id, expired.records, ended);
   if (expired.records.empty()) return outcome;
-  auto then = [this, group_id, ended = std::move(ended), was_other = other.has_value()](ErrorCode error, Now,
-                                                                                        Outcome&) {
+  auto then = [this, ended = std::move(ended)](ErrorCode error, Now, Outcome&) {
     if (error == ErrorCode::kNone) return;
     for (const Shared& gone : ended) take_back(gone);
-    if (was_other && find(group_id) == nullptr) others_.insert(group_id);
   };
   appends_.add(outcome, std::move(expired.records), std::move(then)).atomic = false;
   return outcome;
@@ -432,15 +416,27 @@ Outcome GroupCoordinator::tick(Now now) {
 
 // ---- looking up
 
-GroupCoordinator::Shared GroupCoordinator::find(std::string_view group_id) const {
-  const auto found = groups_.find(group_id);
-  return found == groups_.end() ? nullptr : found->second;
+GroupCoordinator::Shared GroupCoordinator::find(std::string_view group_id) {
+  Shared group = look(group_id);
+  if (group != nullptr) groups_.try_emplace(group->group_id(), group);
+  return group;
 }
 
-const ClassicGroup* GroupCoordinator::classic_group(std::string_view group_id) const { return find(group_id).get(); }
+GroupCoordinator::Shared GroupCoordinator::look(std::string_view group_id) const {
+  if (const auto found = groups_.find(group_id); found != groups_.end()) return found->second;
+  std::string id(group_id);
+  if (const auto record = state_.classic_group(id)) return std::make_shared<ClassicGroup>(std::move(id), *record);
+  const bool is_simple = (state_.has_offsets(id) || state_.has_any_pending(id)) && !find_other(id);
+  return is_simple ? std::make_shared<ClassicGroup>(std::move(id), loaded_at_) : nullptr;
+}
 
+std::shared_ptr<const ClassicGroup> GroupCoordinator::classic_group(std::string_view group_id) const {
+  return look(group_id);
+}
+
+// Of a group that is no classic one.
 std::optional<OtherGroup> GroupCoordinator::find_other(const std::string& group_id) const {
-  return others_.contains(group_id) ? other_group(state_, group_id) : std::nullopt;
+  return groups_.contains(group_id) ? std::nullopt : other_group(state_, group_id);
 }
 
 GroupCoordinator::Shared GroupCoordinator::create(const std::string& group_id, Now now) {
@@ -452,13 +448,15 @@ bool GroupCoordinator::is_durable(const std::string& group_id) const {
 }
 
 void GroupCoordinator::forget_if_not_durable(const Shared& group) {
-  if (find(group->group_id()) == group && !is_durable(group->group_id())) groups_.erase(group->group_id());
+  if (look(group->group_id()) == group && !is_durable(group->group_id())) groups_.erase(group->group_id());
 }
 
 std::vector<std::string> GroupCoordinator::group_ids() const {
-  std::vector<std::string> ids(others_.begin(), others_.end());
+  std::vector<std::string> ids;
+  state_.for_each_group([&](const std::string& id) { ids.push_back(id); });
   for (const auto& [id, group] : groups_) ids.push_back(id);
   std::ranges::sort(ids);
+  ids.erase(std::ranges::unique(ids).begin(), ids.end());
   return ids;
 }
 

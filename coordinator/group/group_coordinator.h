@@ -10,7 +10,6 @@
 
 #include <map>
 #include <memory>
-#include <set>
 #include <string>
 #include <vector>
 
@@ -37,7 +36,8 @@ class GroupCoordinator {
   GroupCoordinator(const GroupCoordinator&) = delete;
   GroupCoordinator& operator=(const GroupCoordinator&) = delete;
 
-  // The state has been loaded: the groups come alive, and every member has a full session timeout.
+  // The state can be read: groups with members come alive, and every member has a full session timeout. The others lie in
+  // the state until somebody asks for them.
   Outcome load(Now now);
   // This broker leads the partition no longer: whoever waits is answered NOT_COORDINATOR. Nothing else is called
   // afterwards.
@@ -82,11 +82,13 @@ class GroupCoordinator {
   [[nodiscard]] std::optional<MonotonicTime> next_deadline() const { return timers_.next(); }
 
   // For metrics and tests; null if there is no such classic group.
-  [[nodiscard]] const ClassicGroup* classic_group(std::string_view group_id) const;
+  [[nodiscard]] std::shared_ptr<const ClassicGroup> classic_group(std::string_view group_id) const;
 
  private:
   using Shared = std::shared_ptr<ClassicGroup>;
-  [[nodiscard]] Shared find(std::string_view group_id) const;
+  // What is alive; otherwise what the state has, which comes alive (`find`) or is only looked at (`look`).
+  [[nodiscard]] Shared find(std::string_view group_id);
+  [[nodiscard]] Shared look(std::string_view group_id) const;
   [[nodiscard]] std::optional<OtherGroup> find_other(const std::string& group_id) const;
   Shared create(const std::string& group_id, Now now);
   [[nodiscard]] bool is_durable(const std::string& group_id) const;
@@ -110,7 +112,7 @@ class GroupCoordinator {
   PendingAppends appends_;
   ClassicRebalancer rebalancer_;
   std::map<std::string, Shared, std::less<>> groups_;
-  std::set<std::string, std::less<>> others_;  // ids of groups of other types
+  Timestamp loaded_at_;
 };
 
 }  // namespace kurier::coordinator

@@ -90,7 +90,7 @@ std::vector<DescribeGroupsResponse::DescribedGroup> GroupCoordinator::describe_g
     const RequestContext& context, const std::vector<std::string>& group_ids) const {
   std::vector<DescribeGroupsResponse::DescribedGroup> all;
   for (const std::string& id : group_ids) {
-    if (const Shared group = find(id)) {
+    if (const Shared group = look(id)) {
       all.push_back(describe(*group));
       continue;
     }
@@ -99,8 +99,7 @@ std::vector<DescribeGroupsResponse::DescribedGroup> GroupCoordinator::describe_g
     described.group_state = to_string(ClassicGroupState::kDead);
     if (context.api_version < kFirstDescribeVersionWithNotFound) continue;
     described.error_code = ErrorCode::kGroupIdNotFound;
-    described.error_message =
-        fmt::format("Group {} {}.", id, others_.contains(id) ? "is not a classic group" : "not found");
+    described.error_message = fmt::format("Group {} {}.", id, find_other(id) ? "is not a classic group" : "not found");
   }
   return all;
 }
@@ -121,7 +120,7 @@ std::vector<ListGroupsResponse::ListedGroup> GroupCoordinator::list_groups(
     listed.group_type = to_string(type);
   };
   for (const std::string& id : group_ids()) {
-    if (const Shared group = find(id)) {
+    if (const Shared group = look(id)) {
       list(id, group->protocol_type().value_or(""), to_string(group->state()), GroupType::kClassic);
     } else if (const auto other = find_other(id)) {
       list(id, to_string(other->type), other->state, other->type);

@@ -404,7 +404,7 @@ class Player {
     logged_ = bench_->log().size();
     for (Answer& answer : bench_->answers())
       std::visit([&](auto& response) { tell(answer.token, response); }, answer.response);
-    const ClassicGroup* group = resigned_ ? nullptr : bench_->core().classic_group(kGroup);
+    const auto group = resigned_ ? nullptr : bench_->core().classic_group(kGroup);
     const std::string state =
         group == nullptr ? "gone" : fmt::format("{}, generation {}", to_string(group->state()), group->generation_id());
     if (state != state_ && !(state == "gone" && state_.empty())) say("the group is {}", state);

@@ -74,7 +74,7 @@ void World::join(std::size_t index) {
   request.member_id = restarts ? "" : client.id;
 
   // A static member that restarts unchanged while the group is stable does not disturb it.
-  const ClassicGroup* group = bench_.core().classic_group(client.group);
+  auto group = bench_.core().classic_group(client.group);
   const auto* known = group != nullptr && client.instance ? group->static_member(*client.instance) : nullptr;
   const bool must_stay =
       restarts && !changed && !holding_ && bench_.pending().empty() && known != nullptr &&
@@ -168,7 +168,7 @@ void World::heartbeat(std::size_t index) {
   request.member_id = client.id;
   request.group_instance_id = client.instance;
   request.generation_id = client.generation;
-  const auto* group = bench_.core().classic_group(client.group);
+  const auto group = bench_.core().classic_group(client.group);
   const std::int32_t generation = group == nullptr ? -1 : group->generation_id();
   const ErrorCode error = bench_.core().heartbeat(request, bench_.now()).error_code;
   ++counts_["heartbeat"];
@@ -340,14 +340,14 @@ void World::check_log() {
 
 // A group at rest is what a coordinator that loads would see.
 void World::check_group_against_log(const std::string& id, const GroupCoordinator& shadow) {
-  const ClassicGroup* live = bench_.core().classic_group(id);
+  const auto live = bench_.core().classic_group(id);
   if (live == nullptr) return;
   if (live->leader_id() && !live->has_member(*live->leader_id())) fail("the leader is no member");
   const bool at_rest = live->is(ClassicGroupState::kStable) || live->is(ClassicGroupState::kEmpty);
   if (live->is(ClassicGroupState::kStable)) unsure_.erase(id);
   if (!at_rest || unsure_.contains(id)) return;
   ++counts_["compared with the log"];
-  const ClassicGroup* loaded = shadow.classic_group(id);
+  const auto loaded = shadow.classic_group(id);
   if (loaded == nullptr) {
     if (live->protocol_type()) fail(id + " is not in the log");
     return;

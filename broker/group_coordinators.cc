@@ -63,8 +63,8 @@ void GroupCoordinators::begin(const Beginning& beginning) {
     // Whoever called is still in the old one.
     ports_.executor.post([this, again] {
       const auto found = runtimes_.find(again.partition->index());
-      const bool is_its = found != runtimes_.end() &&
-                          found->second->availability() == protocol::ErrorCode::kNotCoordinator;
+      const bool is_its =
+          found != runtimes_.end() && found->second->availability() == protocol::ErrorCode::kNotCoordinator;
       if (is_its) begin(again);
     });
   };

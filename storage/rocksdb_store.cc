@@ -18,7 +18,9 @@ rocksdb::Slice slice(ByteView bytes) { return {reinterpret_cast<const char*>(byt
 ByteView view(const rocksdb::Slice& slice) { return as_bytes({slice.data(), slice.size()}); }
 
 std::unexpected<Error> failed(const char* doing, const rocksdb::Status& status) {
-  const Failure failure = status.IsCorruption() ? Failure::kCorrupt : status.IsNoSpace() ? Failure::kNoSpace : Failure::kIo;
+  const Failure failure = status.IsCorruption() ? Failure::kCorrupt
+                          : status.IsNoSpace()  ? Failure::kNoSpace
+                                                : Failure::kIo;
   return fail(failure, std::string(doing) + " the views: " + status.ToString());
 }
 
@@ -130,8 +132,7 @@ Result<void> RocksDbStore::erase_prefix(ByteView prefix) {
   const std::optional<Bytes> end = end_of_prefix(prefix);
   KURIER_CHECK(end.has_value());
   rocksdb::DB& db = *database_->db;
-  const rocksdb::Status status =
-      db.DeleteRange(without_log(), db.DefaultColumnFamily(), slice(prefix), slice(*end));
+  const rocksdb::Status status = db.DeleteRange(without_log(), db.DefaultColumnFamily(), slice(prefix), slice(*end));
   return status.ok() ? Result<void>{} : failed("writing", status);
 }
 

@@ -81,7 +81,9 @@ class PartitionView::Memory {
 };
 
 PartitionView::PartitionView(Ports ports, Options options)
-    : ports_(std::move(ports)), options_(std::move(options)), prefix_(prefix_of(options_.topic_id, options_.partition)) {}
+    : ports_(std::move(ports)),
+      options_(std::move(options)),
+      prefix_(prefix_of(options_.topic_id, options_.partition)) {}
 
 // ---- opening
 
@@ -136,12 +138,14 @@ Task<Result<Offset>> PartitionView::begin(std::shared_ptr<PartitionView> self, R
   if (reason) {
     LOG_WARN("the view of {} is discarded and made anew from the log: {}", self->options_.name, *reason);
     // Durably, before the log can grow: it must not look right later.
-    const auto erased = co_await on_pool<Result<void>>(self->ports_.pool, self->ports_.executor, [self]() -> Result<void> {
-      TRY(self->store_->erase_prefix(self->prefix_));
-      return self->store_->flush();
-    });
+    const auto erased =
+        co_await on_pool<Result<void>>(self->ports_.pool, self->ports_.executor, [self]() -> Result<void> {
+          TRY(self->store_->erase_prefix(self->prefix_));
+          return self->store_->flush();
+        });
     if (self->closed_) co_return fail(Failure::kCancelled, "the partition is led no longer");
-    if (!erased) co_return std::unexpected(erased.error().within("kurier.state.dir cannot be used; repair or remove it"));
+    if (!erased)
+      co_return std::unexpected(erased.error().within("kurier.state.dir cannot be used; repair or remove it"));
   } else if (opened.stored) {
     self->position_ = opened.stored->position;
     self->saved_ = self->position_;
@@ -303,7 +307,8 @@ Task<void> PartitionView::make_room(std::shared_ptr<PartitionView> self) {
 
 void PartitionView::close() {
   if (std::exchange(closed_, true)) return;
-  log_ = nullptr;
+  // Who leads the partition next asks for what it needs; on a follower nobody does.
+  if (log_ != nullptr) std::exchange(log_, nullptr)->never_clean_beyond(std::nullopt);
   if (timer_ != 0) ports_.timers.cancel(std::exchange(timer_, 0));
   for (Event<bool>* waiting : std::exchange(waiting_for_room_, {})) waiting->set(false);
   const bool has_news = !(saved_ == position_) || !unsaved_.empty();

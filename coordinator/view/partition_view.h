@@ -113,7 +113,7 @@ class PartitionView final : public std::enable_shared_from_this<PartitionView> {
   const Bytes prefix_;
   RecordLog* log_ = nullptr;
   KeyValueStore* store_ = nullptr;
-  bool saves_ = false;   // false: all that changes stays in memory
+  bool saves_ = false;  // false: all that changes stays in memory
   bool closed_ = false;
   Changes unsaved_;
   std::size_t unsaved_bytes_ = 0;

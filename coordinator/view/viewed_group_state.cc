@@ -157,7 +157,9 @@ void ViewedGroupState::for_each_pending(
   });
 }
 
-bool ViewedGroupState::has_any_pending(std::string_view group) const { return has_any(part_of(group, kPending).take()); }
+bool ViewedGroupState::has_any_pending(std::string_view group) const {
+  return has_any(part_of(group, kPending).take());
+}
 
 // ---- changing
 

@@ -112,7 +112,9 @@ class SimulatedKeyValueStore final : public KeyValueStore {
     crashed_ = true;
     return false;
   }
-  [[nodiscard]] static std::unexpected<Error> stopped() { return fail(Failure::kIo, "the simulated machine has stopped"); }
+  [[nodiscard]] static std::unexpected<Error> stopped() {
+    return fail(Failure::kIo, "the simulated machine has stopped");
+  }
 
   SeededRandom random_;
   std::map<Bytes, Bytes> durable_;

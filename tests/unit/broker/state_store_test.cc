@@ -138,7 +138,8 @@ TEST_CASE("a damaged database is made anew") {
       REQUIRE(directory.files.remove(path).has_value());
       continue;
     }
-    REQUIRE(directory.files.open(path, OpenMode::kReadWrite).value()->write_at(0, as_bytes("garbage garbage")).has_value());
+    REQUIRE(
+        directory.files.open(path, OpenMode::kReadWrite).value()->write_at(0, as_bytes("garbage garbage")).has_value());
   }
   REQUIRE(damaged > 0);
   StateStore state(directory.files, directory.path);
@@ -151,7 +152,9 @@ TEST_CASE("a damaged database is made anew") {
 TEST_CASE("a store that cannot be opened says so, and is tried again") {
   Directory directory;
   const std::string path = directory.path + "/file";
-  { REQUIRE(directory.files.open(path, OpenMode::kCreate).has_value()); }
+  {
+    REQUIRE(directory.files.open(path, OpenMode::kCreate).has_value());
+  }
   StateStore state(directory.files, path);
   CHECK_FALSE(state.open().has_value());
   REQUIRE(directory.files.remove(path).has_value());

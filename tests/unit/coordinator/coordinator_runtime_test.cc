@@ -8,6 +8,7 @@
 #include "protocol/messages/offset_commit_request.h"
 #include "protocol/messages/offset_fetch_request.h"
 #include "tests/support/manual_shard.h"
+#include "tests/unit/coordinator/view_bench.h"
 
 using namespace kurier;
 using namespace kurier::coordinator;
@@ -77,22 +78,47 @@ struct Fixture {
   SeededRandom random{1};
   Content content;
   std::shared_ptr<Runtime> runtime;
+  // With a view, if there is a store.
+  ManualPool pool;
+  simulation::SimulatedKeyValueStore* store = nullptr;
+  std::shared_ptr<PartitionView> view;
+  int views_lost = 0;
 
-  Fixture() { restart(); }
+  explicit Fixture(simulation::SimulatedKeyValueStore* with_store = nullptr) : store(with_store) { restart(); }
   ~Fixture() { runtime->resign(); }
+
+  // Everything that the pool has to do, and what comes of it.
+  void settle() {
+    do shard.run_posted();
+    while (pool.run_one());
+  }
 
   void restart() {
     if (runtime) runtime->resign();
+    if (store != nullptr) return restart_with_view();
     runtime = std::make_shared<Runtime>(
         RuntimePorts{shard, shard, shard}, "offsets-0", std::make_unique<FakeLog>(content, shard),
         std::make_unique<GroupMachine>(GroupOptions{}, random), content.epoch, std::chrono::milliseconds(5000));
     runtime->begin();
   }
 
+  void restart_with_view() {
+    view = std::make_shared<PartitionView>(
+        PartitionView::Ports{shard, shard, shard, pool, [this]() -> Result<KeyValueStore*> { return store; }},
+        PartitionView::Options{
+            .name = "offsets-0", .topic_id = {1, 2}, .distrust = views_lost > 0, .unsaved_bytes_max = 3000});
+    runtime = std::make_shared<Runtime>(
+        RuntimePorts{shard, shard, shard}, "offsets-0", std::make_unique<FakeLog>(content, shard),
+        std::make_unique<GroupMachine>(GroupOptions{}, random, std::make_unique<ViewedGroupState>(view)), content.epoch,
+        std::chrono::milliseconds(5000), Runtime::View{view, [this] { ++views_lost; }});
+    runtime->begin();
+    settle();
+  }
+
   static Task<void> take(std::shared_ptr<Runtime> runtime, Runtime::Operation operation,
                          std::optional<Response>& into) {
     auto response = co_await Runtime::ask(std::move(runtime), std::move(operation));
-    into.emplace(std::move(response.value()));
+    if (response) into.emplace(*std::move(response));
   }
   void ask(Runtime::Operation operation, std::optional<Response>& into) {
     shard.spawn("test", take(runtime, std::move(operation), into));
@@ -237,4 +263,107 @@ TEST_CASE("who waits when the leadership ends is told so, readers too") {
   REQUIRE(Fixture::error_of(answer) == ErrorCode::kNotCoordinator);
   REQUIRE(read == false);
   REQUIRE(f.runtime->availability() == ErrorCode::kNotCoordinator);
+}
+
+namespace {
+
+// Commits, crashes of the store and of the process, clean restarts; what is wrong, or nothing.
+std::string life_with_a_view(std::uint64_t seed, bool loses_the_log, std::map<std::string, int>& counts) {
+  SeededRandom random(seed);
+  simulation::SimulatedKeyValueStore store(seed);
+  Fixture f(&store);
+  std::map<std::string, std::int64_t> answered;
+  for (int step = 0; step < 300; ++step) {
+    const std::string group = "g" + std::to_string(random.below(20));
+    std::optional<Response> answer;
+    f.commit(step, answer, group);
+    if (!answer || Fixture::error_of(answer) != ErrorCode::kNone) return "a commit was not answered";
+    answered[group] = step;
+    if (random.below(15) == 0) f.shard.pass(std::chrono::seconds(31));
+    if (random.below(3) == 0) f.settle();
+    if (random.below(25) == 0) store.crash_at(store.changes() + 1 + random.below(3));
+    const bool stops = random.below(40) == 0;
+    if (!stops && !store.crashed()) continue;
+    ++counts[stops ? "clean restart" : "crash"];
+    f.runtime->resign();
+    if (stops) f.settle();
+    f.pool.forget_all();
+    store.restart();
+    if (loses_the_log) f.content.batches.pop_back(), f.content.end = f.content.end - 1;
+    f.restart();
+    if (f.runtime->availability() != ErrorCode::kNone) return "it does not load";
+    if (f.view->saved()) ++counts["a view"];
+    for (const auto& [name, offset] : answered) {
+      if (f.committed(name) != offset) return name + " has lost its commit";
+    }
+    // A coordinator that has nothing but the log.
+    MemoryGroupState replayed;
+    for (const Bytes& batch : f.content.batches) {
+      const auto parsed = protocol::RecordBatchView::parse(batch);
+      protocol::RecordReader records(*parsed, parsed->payload());
+      while (const protocol::RecordView* record = records.next()) {
+        if (!replay(replayed, *record->key, record->value, record->offset)) return "the log cannot be replayed";
+      }
+    }
+    if (described(f.runtime->machine().state()) != described(replayed)) return "view and log differ";
+  }
+  return {};
+}
+
+}  // namespace
+
+TEST_CASE("a coordinator over a view loses no commit that it answered, whenever the store or the process ends") {
+  std::map<std::string, int> counts;
+  for (std::uint64_t seed = 1; seed <= 40; ++seed) {
+    INFO("seed " << seed);
+    REQUIRE(life_with_a_view(seed, false, counts) == "");
+  }
+  for (const char* what : {"crash", "clean restart", "a view"}) {
+    INFO(what);
+    CHECK(counts[what] > 50);
+  }
+}
+
+TEST_CASE("the checker of coordinators over views sees a log that loses its end") {
+  std::map<std::string, int> counts;
+  bool is_caught = false;
+  for (std::uint64_t seed = 1; seed <= 40 && !is_caught; ++seed)
+    is_caught = !life_with_a_view(seed, true, counts).empty();
+  CHECK(is_caught);
+}
+
+TEST_CASE("with a view only the rest of the log is replayed") {
+  simulation::SimulatedKeyValueStore store(1);
+  Fixture f(&store);
+  std::optional<Response> answer;
+  for (int i = 0; i < 100; ++i) f.commit(i, answer, "g" + std::to_string(i));
+  f.shard.pass(std::chrono::seconds(31));
+  f.settle();
+  f.runtime->resign();
+  f.settle();
+  f.content.batches.front().back() ^= std::byte{1};  // whoever reads it stops
+  f.restart();
+  REQUIRE(f.runtime->availability() == ErrorCode::kNone);
+  CHECK(f.committed("g42") == 42);
+}
+
+TEST_CASE("when the view cannot be read nothing is answered from it, and the next coordinator has the log's word") {
+  simulation::SimulatedKeyValueStore store(1);
+  Fixture f(&store);
+  std::optional<Response> answer;
+  f.commit(5, answer);
+  f.runtime->resign();
+  f.settle();
+  f.restart();
+  REQUIRE(f.committed() == 5);
+  store.reading_fails(true);
+  answer.reset();
+  f.commit(6, answer);  // asks whether there is such a group
+  CHECK(Fixture::error_of(answer) == ErrorCode::kNotCoordinator);
+  CHECK(f.views_lost == 1);
+  CHECK(f.runtime->availability() == ErrorCode::kNotCoordinator);
+  CHECK(f.content.end == Offset(1));
+  store.reading_fails(false);
+  f.restart();
+  CHECK(f.committed() == 5);
 }

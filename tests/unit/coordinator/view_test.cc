@@ -95,19 +95,19 @@ struct Fixture {
 
   void make(bool distrust = false, Uuid directory = kDirectory) {
     if (view) view->close();
-    view = std::make_shared<PartitionView>(
-        PartitionView::Ports{shard, shard, shard, pool,
-                             [this]() -> Result<KeyValueStore*> {
-                               if (!store_opens) return std::unexpected(store_opens.error());
-                               return &store;
-                             }},
-        PartitionView::Options{.name = "offsets-0",
-                               .topic_id = kTopicId,
-                               .partition = PartitionIndex(0),
-                               .log_directory_id = directory,
-                               .distrust = distrust,
-                               .unsaved_bytes_max = 2000,
-                               .unsaved_time_max = std::chrono::seconds(30)});
+    view = std::make_shared<PartitionView>(PartitionView::Ports{shard, shard, shard, pool,
+                                                                [this]() -> Result<KeyValueStore*> {
+                                                                  if (!store_opens)
+                                                                    return std::unexpected(store_opens.error());
+                                                                  return &store;
+                                                                }},
+                                           PartitionView::Options{.name = "offsets-0",
+                                                                  .topic_id = kTopicId,
+                                                                  .partition = PartitionIndex(0),
+                                                                  .log_directory_id = directory,
+                                                                  .distrust = distrust,
+                                                                  .unsaved_bytes_max = 2000,
+                                                                  .unsaved_time_max = std::chrono::seconds(30)});
     state = std::make_unique<ViewedGroupState>(view);
     begun.reset();
     shard.spawn("test", begin(view, log, begun));
@@ -174,8 +174,10 @@ std::string history(std::uint64_t seed, SimulatedKeyValueStore::Bugs bugs, std::
     if (random.below(10) == 0) f.shard.pass(std::chrono::seconds(31));
     if (random.below(4) == 0) f.pool.run_one();
     if (random.below(2) == 0) f.shard.run_posted();
-    if (const std::string now = described(*f.state); now != states.back()) return "live:\n" + now + "not\n" + states.back();
+    if (const std::string now = described(*f.state); now != states.back())
+      return "live:\n" + now + "not\n" + states.back();
     if (f.figures.bound && *f.figures.bound > Offset(0)) ++counts["saved"];
+    const Offset bound = f.figures.bound.value_or(Offset(0));
     const bool stops_cleanly = random.below(60) == 0;
     if (!stops_cleanly && !f.store.crashed()) {
       if (random.below(20) == 0) f.store.crash_at(f.store.changes() + 1 + random.below(3));
@@ -190,7 +192,6 @@ std::string history(std::uint64_t seed, SimulatedKeyValueStore::Bugs bugs, std::
       f.view->close();
       f.pool.forget_all();  // also what the view wanted to say at the end
     }
-    const Offset bound = f.figures.bound.value_or(Offset(0));
     f.store.restart();
     const auto from = static_cast<std::size_t>(f.open().value());
     if (from > 0) ++counts["went on from a view"];
@@ -246,7 +247,10 @@ TEST_CASE("a view is used only if the log bears it out") {
     return reason_to_discard(stored, facts).has_value();
   };
   CHECK_FALSE(with([](LogFacts& log) { log.log_start_offset = Offset(100); }));
-  CHECK(with([](LogFacts& log) { log.log_start_offset = Offset(101); log.log_end_offset = Offset(200); }));
+  CHECK(with([](LogFacts& log) {
+    log.log_start_offset = Offset(101);
+    log.log_end_offset = Offset(200);
+  }));
   CHECK_FALSE(with([](LogFacts& log) { log.log_end_offset = Offset(101); }));
   CHECK(with([](LogFacts& log) { log.log_end_offset = Offset(99); }));
   CHECK_FALSE(with([](LogFacts& log) { log.cleaned_to = Offset(100); }));
@@ -263,8 +267,8 @@ TEST_CASE("a view that the log does not bear out is erased for good before the l
   f.save();
   REQUIRE(f.open() == Offset(1));
   REQUIRE(f.committed("g") == 5);
-  const auto expected = GENERATE("truncated", "another leader", "cleaned", "another directory", "unreadable", "distrusted",
-                                 "the position cannot be read");
+  const auto expected = GENERATE("truncated", "another leader", "cleaned", "another directory", "unreadable",
+                                 "distrusted", "the position cannot be read");
   INFO(expected);
   const std::string what = expected;
   if (what == "truncated") f.figures.end = Offset(0);
@@ -273,8 +277,8 @@ TEST_CASE("a view that the log does not bear out is erased for good before the l
   auto content = f.store.content();
   if (what == "the position cannot be read") content.begin()->second = to_bytes("\xff\xff");
   f.store.become(content);
-  const Offset from = f.open(what == "distrusted" || what == "unreadable",
-                             what == "another directory" ? Uuid{1, 1} : kDirectory);
+  const Offset from =
+      f.open(what == "distrusted" || what == "unreadable", what == "another directory" ? Uuid{1, 1} : kDirectory);
   CHECK(from == Offset(0));
   CHECK(f.committed("g") == -1);
   CHECK(f.figures.bound == Offset(0));
@@ -430,8 +434,18 @@ TEST_CASE("views of several partitions do not see each other") {
 }
 
 TEST_CASE("keys are ordered as their parts are") {
-  const std::vector<std::string> texts{"", std::string("\0", 1), std::string("\0\0", 2), std::string("\0\1", 2), "\1", "a",
-                                       std::string("a\0", 2), std::string("a\0b", 3), "ab", "b", "\xff", "\xff\xff"};
+  const std::vector<std::string> texts{"",
+                                       std::string("\0", 1),
+                                       std::string("\0\0", 2),
+                                       std::string("\0\1", 2),
+                                       "\1",
+                                       "a",
+                                       std::string("a\0", 2),
+                                       std::string("a\0b", 3),
+                                       "ab",
+                                       "b",
+                                       "\xff",
+                                       "\xff\xff"};
   const std::vector<std::int64_t> numbers{INT64_MIN, -256, -1, 0, 1, 255, 256, INT64_MAX};
   std::vector<std::pair<std::string, std::int64_t>> parts;
   std::vector<Bytes> keys;

@@ -1,0 +1,225 @@
+#!/usr/bin/env python3
+"""The view of a coordinator's partition against its log: after a clean end, kill -9, with a view of an older time, a damaged one or none,
+and after Apache Kafka had the directory, a node answers as one that has replayed the whole log.
+
+usage: view_disk.py                 the checks
+       view_disk.py measure [N]     the time to the first OffsetFetch with N (a million) committed offsets, with and without a view, beside
+                                    an empty node
+"""
+import pathlib
+import re
+import shutil
+import sys
+import tempfile
+import time
+
+import messages
+from disk import ApacheKafka
+from harness import Checks, Kurier, jars
+
+GROUPS = [f"group-{number}" for number in range(8)]
+PARTITIONS = 40
+SETTINGS = ["offsets.topic.num.partitions=2"]
+
+
+def ask(node, name, version, **fields):
+    """Until the coordinator is there."""
+    deadline = time.monotonic() + 60
+    while True:
+        answer = messages.ask(node.port, name, version, **fields)
+        if answer is not None and not re.search(r"'error_code': (14|15|16)\b", str(answer)):
+            return answer
+        assert time.monotonic() < deadline, answer
+        time.sleep(0.002)  # it loads: there is nothing to wait for but its answer
+
+
+def create_topic(node, partitions=PARTITIONS):
+    answer = ask(node, "CreateTopics", 7, topics=[{"name": "t", "num_partitions": partitions, "replication_factor": 1}], timeout_ms=30000)
+    assert answer["topics"][0]["error_code"] == 0, answer
+
+
+def commit(node, group, offsets):
+    partitions = [{"partition_index": index, "committed_offset": offset, "committed_metadata": f"m{offset}"} for index, offset in offsets.items()]
+    answer = ask(node, "OffsetCommit", 8, group_id=group, generation_id_or_member_epoch=-1, topics=[{"name": "t", "partitions": partitions}])
+    wrong = [partition for partition in answer["topics"][0]["partitions"] if partition["error_code"]]
+    assert not wrong, wrong
+
+
+def work(node, time_of_it):
+    """Commits, deleted offsets, deleted groups; another at each time."""
+    ask(node, "FindCoordinator", 4, key_type=0, coordinator_keys=["group-0"])
+    for number, group in enumerate(GROUPS):
+        commit(node, group, {index: 1000 * time_of_it + index for index in range(PARTITIONS) if (index + number + time_of_it) % 3})
+    partitions = [{"partition_index": index} for index in range(time_of_it % 4, PARTITIONS, 4)]
+    ask(node, "OffsetDelete", 0, group_id=GROUPS[0], topics=[{"name": "t", "partitions": partitions}])
+    ask(node, "DeleteGroups", 2, groups_names=[GROUPS[time_of_it % len(GROUPS)]])
+
+
+def answers(node):
+    told = {}
+    for group in GROUPS:
+        topics = ask(node, "OffsetFetch", 8, groups=[{"group_id": group, "topics": None}])["groups"][0]["topics"]
+        told[group] = {(topic["name"], part["partition_index"]): (part["committed_offset"], part["metadata"], part["error_code"])
+                       for topic in topics for part in topic["partitions"]}
+        told[group, "state"] = ask(node, "DescribeGroups", 5, groups=[group])["groups"][0]["group_state"]
+    listed = ask(node, "ListGroups", 5)["groups"]
+    told["listed"] = sorted((group["group_id"], group["group_state"], group["group_type"]) for group in listed)
+    return told
+
+
+def served(directory, scratch, keep_view):
+    """What a node says on a copy of `directory`, and what it said of its views."""
+    copy = pathlib.Path(scratch) / "copy"
+    shutil.rmtree(copy, ignore_errors=True)
+    shutil.copytree(directory, copy)
+    if not keep_view:
+        shutil.rmtree(copy / "state")
+    node = Kurier(copy, settings=SETTINGS)
+    try:
+        node.start()
+        told = answers(node)
+        assert node.stop() == 0
+        return told, "\n".join(node.output)
+    finally:
+        node.kill()
+
+
+def compare(directory, scratch, expected, discarded=False):
+    told, said = served(directory, scratch, keep_view=True)
+    replayed, _ = served(directory, scratch, keep_view=False)
+    assert told == replayed, f"with the view\n  {told}\nbut from the log\n  {replayed}"
+    assert expected is None or told == expected, f"before\n  {expected}\nafter\n  {told}"
+    assert any(told[group] for group in GROUPS), "nothing was committed"
+    assert ("is discarded" in said or "made anew" in said) == discarded, said
+    if not discarded:
+        assert re.search(r"replayed from offset [1-9]", said), "no view was used:\n" + said
+
+
+class Story:
+    """One directory through its times."""
+
+    def __init__(self, checks, directory, scratch):
+        self.checks, self.directory, self.scratch = checks, pathlib.Path(directory) / "node", scratch
+        self.directory.mkdir()
+        self.node = Kurier(self.directory, settings=SETTINGS)
+
+    def live(self, time_of_it, clean):
+        try:
+            self.node.start()
+            if time_of_it == 1:
+                create_topic(self.node)
+            work(self.node, time_of_it)
+            told = answers(self.node)
+            if clean:
+                assert self.node.stop() == 0
+            return told
+        finally:
+            self.node.kill()
+
+    def check(self, name, *arguments, **more):
+        self.checks.check(name, lambda: compare(self.directory, self.scratch, *arguments, **more))
+
+    def kurier_alone(self):
+        told = self.live(1, clean=True)
+        self.check("after a clean end", told)
+        old = self.directory.parent / "old"
+        shutil.copytree(self.directory / "state", old)
+        self.check("after kill -9: the view is behind the log", self.live(2, clean=False))
+        told = self.live(3, clean=True)
+        self.check("after another clean end", told)
+        shutil.rmtree(self.directory / "state")
+        shutil.copytree(old, self.directory / "state")
+        self.check("with a view of an older time", told)
+        manifest, = (self.directory / "state/views").glob("MANIFEST-*")
+        manifest.write_bytes(b"garbage")
+        self.check("with a damaged view", told, discarded=True)
+        told = self.live(4, clean=True)
+        self.check("after it was made anew", told)
+        newest = self.directory.parent / "newest"
+        shutil.copytree(self.directory / "state", newest)
+        return old, newest
+
+    def log_of_another_time(self):
+        """The view is ahead of a log that has lost its end."""
+        told = self.live(5, clean=True)
+        logs = [path for path in (self.directory / "log").glob("__consumer_offsets-*/*.log") if path.stat().st_size]
+        for path in logs:
+            with open(path, "r+b") as file:
+                file.truncate(path.stat().st_size // 2)
+        (self.directory / "log/.kafka_cleanshutdown").unlink()
+        (self.directory / "log/recovery-point-offset-checkpoint").write_text("0\n0\n")
+        told_then, said = served(self.directory, self.scratch, keep_view=True)
+        replayed, _ = served(self.directory, self.scratch, keep_view=False)
+        assert told_then == replayed and told_then != told, "the log has not lost anything, or the view was believed"
+        assert "the log ends at offset" in said, said
+
+    def kafka_in_between(self, classpath):
+        for clean in (True, False):
+            kafka = ApacheKafka(classpath, self.node, SETTINGS)
+            try:
+                kafka.wait_until_ready()
+                work(self.node, 6 + clean)
+                told = answers(self.node)
+                if clean:
+                    kafka.stop()
+            finally:
+                kafka.kill()
+            self.check(f"after Apache Kafka had the directory ({'clean end' if clean else 'kill -9'})", told)
+
+
+def main():
+    checks = Checks()
+    with tempfile.TemporaryDirectory(prefix="kurier-view-") as directory, tempfile.TemporaryDirectory(prefix="kurier-view-") as scratch:
+        story = Story(checks, directory, scratch)
+        story.kurier_alone()
+        classpath = jars("kafka")
+        if classpath is None:
+            checks.skip("after Apache Kafka had the directory", "Java or Maven is missing")
+        else:
+            story.kafka_in_between(classpath)
+        checks.check("with a log that has lost its end", story.log_of_another_time)
+    checks.finish()
+
+
+def first_fetch(node, group):
+    """Milliseconds from the start of the process to the first answer, of which: since it was ready; and resident MiB then."""
+    began = time.monotonic()
+    node.start()
+    ready = time.monotonic()
+    answer = ask(node, "OffsetFetch", 8, groups=[{"group_id": group, "topics": [{"name": "t", "partition_indexes": [0]}]}])
+    now = time.monotonic()
+    status = pathlib.Path(f"/proc/{node.process.pid}/status").read_text()
+    resident = int(re.search(r"VmRSS:\s+(\d+)", status)[1]) / 1024
+    offset = answer["groups"][0]["topics"][0]["partitions"][0]["committed_offset"]
+    return f"{(now - began) * 1000:7.0f} ms from start, {(now - ready) * 1000:7.1f} ms from ready, {resident:6.1f} MiB resident, offset {offset}"
+
+
+def measure(count):
+    a_group = 1000
+    with tempfile.TemporaryDirectory(prefix="kurier-view-") as directory:
+        node = Kurier(directory, settings=SETTINGS)
+        try:
+            node.start()
+            create_topic(node, a_group)
+            ask(node, "FindCoordinator", 4, key_type=0, coordinator_keys=["g"])
+            commit(node, "group-0", {0: 0})
+            assert node.stop() == 0
+            print("one committed offset:               ", first_fetch(node, "group-0"))
+            began = time.monotonic()
+            for number in range(count // a_group):
+                commit(node, f"group-{number}", {index: number + 1 for index in range(a_group)})
+            print(f"{count} offsets committed in {time.monotonic() - began:.1f} s")
+            assert node.stop() == 0
+            print(f"{count} offsets, a view:             ", first_fetch(node, "group-7"))
+            node.kill()
+            print(f"{count} offsets, a view, after a kill:", first_fetch(node, "group-7"))
+            assert node.stop() == 0
+            shutil.rmtree(node.directory / "state")
+            print(f"{count} offsets, no view:            ", first_fetch(node, "group-7"))
+            assert node.stop() == 0
+        finally:
+            node.kill()
+
+
+if __name__ == "__main__":
+    sys.exit(measure(int((sys.argv + ["1000000"])[2])) if sys.argv[1:2] == ["measure"] else main())

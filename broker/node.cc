@@ -164,7 +164,8 @@ Result<void> Node::open_directories() {
   metadata_directory_ = std::move(opened.metadata);
   for (auto& directory : opened.logs) TRY(directories_.add(std::move(directory)));
   if (!opened.failed.empty()) directories_.some_are_missing();
-  directories_.on_failure([this](LogDirectoryState& directory, const Error& error) { directory_failed(directory, error); });
+  directories_.on_failure(
+      [this](LogDirectoryState& directory, const Error& error) { directory_failed(directory, error); });
   return {};
 }
 
@@ -305,9 +306,9 @@ Result<void> Node::start_shards() {
         std::make_unique<GroupCoordinators>(GroupCoordinators::Ports{clock_, reactor, reactor, reactor, random_,
                                                                      coordinator_reads_, directories_, *state_store_},
                                             config_);
-    shard.broker =
-        std::make_unique<Broker>(Broker::Ports{clock_, reactor, reactor, random_, large_requests_}, config_, cluster_id_,
-                                 controller_->kraft_version(), *shard.control, *shard.groups, shards_, i, count);
+    shard.broker = std::make_unique<Broker>(Broker::Ports{clock_, reactor, reactor, random_, large_requests_}, config_,
+                                            cluster_id_, controller_->kraft_version(), *shard.control, *shard.groups,
+                                            shards_, i, count);
     shard.broker->set_image(image);
     shard.logs = std::make_unique<LogManager>(
         LogManagerPorts{

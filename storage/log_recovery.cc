@@ -120,7 +120,8 @@ Result<void> Log::load(bool had_clean_shutdown, Timestamp now) {
     if (std::ranges::find(bases, base) != bases.end()) continue;
     if (files_of_segment.index_bytes) TRY(files_.remove(segment_path(directory_, base, kIndexSuffix)));
     if (files_of_segment.time_index_bytes) TRY(files_.remove(segment_path(directory_, base, kTimeIndexSuffix)));
-    if (files_of_segment.transaction_index_bytes) TRY(files_.remove(segment_path(directory_, base, kTransactionIndexSuffix)));
+    if (files_of_segment.transaction_index_bytes)
+      TRY(files_.remove(segment_path(directory_, base, kTransactionIndexSuffix)));
   }
   for (const Offset base : bases) {
     const Segment::Found& files_of_segment = found[base];

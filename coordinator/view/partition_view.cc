@@ -152,6 +152,7 @@ Task<Result<Offset>> PartitionView::begin(std::shared_ptr<PartitionView> self, R
     log.never_clean_beyond(self->position_.offset);
   }
   self->saves_ = true;
+  self->unsaved_from_ = self->position_.offset;
   co_return self->position_.offset;
 }
 
@@ -234,7 +235,7 @@ void PartitionView::change(Bytes key, std::optional<Bytes> value) {
 void PartitionView::reflects(ViewPosition position) {
   position_ = position;
   if (!saves_ || closed_) return;
-  if (unsaved_bytes_ >= options_.unsaved_bytes_max) save();
+  if (has_much_to_save()) save();
   arm();
 }
 
@@ -253,10 +254,17 @@ void PartitionView::committed_to(Offset high_watermark) {
   save_if_committed();
 }
 
+// Many commits of few partitions are few bytes, but much log.
+bool PartitionView::has_much_to_save() const {
+  return unsaved_bytes_ >= options_.unsaved_bytes_max ||
+         position_.offset - unsaved_from_ >= options_.unsaved_records_max;
+}
+
 void PartitionView::save() {
   if (saving_ || !saves_ || !is_sound() || (saved_ == position_ && unsaved_.empty())) return;
   saving_ = std::make_shared<Layer>(Layer{std::exchange(unsaved_, {}), position_});
   unsaved_bytes_ = 0;
+  unsaved_from_ = position_.offset;
   save_if_committed();
 }
 
@@ -291,7 +299,7 @@ void PartitionView::is_saved(const Result<void>& result) {
     saved_ = saving_->position;
     if (saves_) log_->never_clean_beyond(saved_->offset);
     saving_.reset();
-    if (unsaved_bytes_ >= options_.unsaved_bytes_max) save();
+    if (has_much_to_save()) save();
     if (!(saved_ == position_)) arm();
   }
   for (Event<bool>* waiting : std::exchange(waiting_for_room_, {})) waiting->set(true);

@@ -57,6 +57,7 @@ class PartitionView final : public std::enable_shared_from_this<PartitionView> {
     Uuid log_directory_id;
     bool distrust = false;  // discards what is there
     std::size_t unsaved_bytes_max = 1 << 20;
+    std::int64_t unsaved_records_max = 200'000;  // of the log: what a start after a crash replays, and no cleaner takes
     std::chrono::milliseconds unsaved_time_max = std::chrono::seconds(30);
   };
   PartitionView(Ports ports, Options options);
@@ -102,6 +103,7 @@ class PartitionView final : public std::enable_shared_from_this<PartitionView> {
   [[nodiscard]] LogFacts facts(const StoredPosition& stored) const;
   void change(Bytes key, std::optional<Bytes> value);
   void keep_in_memory(const Error& error);
+  [[nodiscard]] bool has_much_to_save() const;
   void save();
   void save_if_committed();
   Result<void> write(const Layer& layer);
@@ -118,6 +120,7 @@ class PartitionView final : public std::enable_shared_from_this<PartitionView> {
   Changes unsaved_;
   std::size_t unsaved_bytes_ = 0;
   ViewPosition position_;  // of unsaved_
+  Offset unsaved_from_{0};
   std::shared_ptr<const Layer> saving_;
   bool writing_ = false;  // saving_ is at the pool
   std::optional<ViewPosition> saved_;  // durable

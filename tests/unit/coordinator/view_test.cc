@@ -107,6 +107,7 @@ struct Fixture {
                                                                   .log_directory_id = directory,
                                                                   .distrust = distrust,
                                                                   .unsaved_bytes_max = 2000,
+                                                                  .unsaved_records_max = 100,
                                                                   .unsaved_time_max = std::chrono::seconds(30)});
     state = std::make_unique<ViewedGroupState>(view);
     begun.reset();
@@ -208,6 +209,18 @@ std::string history(std::uint64_t seed, SimulatedKeyValueStore::Bugs bugs, std::
 }
 
 }  // namespace
+
+TEST_CASE("many changes of one thing are saved before the time, so that the log can be cleaned") {
+  Fixture f;
+  static_cast<void>(f.open());
+  for (std::int64_t i = 1; i <= 250; ++i) {
+    f.commit("g", i);
+    f.all_is_committed();
+    f.finish();
+  }
+  CHECK(f.figures.bound == Offset(200));
+  CHECK(f.view->saved()->offset == Offset(200));
+}
 
 TEST_CASE("a view that crashes at any write has what the log says, and the cleaner is never let past it") {
   const char* only = std::getenv("KURIER_SEED");

@@ -455,7 +455,7 @@ public class CleanerCases {
                     log.updateHighWatermark(log.logEndOffset());
                 }
                 case "roll" -> {
-                    if (log.activeSegment().baseOffset() != log.logEndOffset()) log.roll();
+                    if (log.activeSegment().size() > 0) log.roll();
                 }
                 case "start" -> log.maybeIncrementLogStartOffset(Math.min(Long.parseLong(step[2]), log.highWatermark()),
                         LogStartOffsetIncrementReason.ClientRecordDeletion);

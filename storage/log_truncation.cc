@@ -11,7 +11,7 @@ Result<void> Log::truncate_to(Offset offset) {
   if (offset < segments_.front()->base_offset()) return truncate_fully_and_start_at(offset);
   TRY(end_swap());
   ++shape_;
-  while (segments_.size() > 1 && active().base_offset() > offset) {
+  while (segments_.size() > 1 && active().base_offset() >= offset) {
     for (const std::string& path : active().paths()) TRY(files_.remove(path));
     segments_.pop_back();
     names_changed_ = true;

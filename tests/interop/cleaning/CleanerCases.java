@@ -114,8 +114,10 @@ public class CleanerCases {
             // file, which kurier knows until the next start only.
             if (features.contains(Feature.TRANSACTIONS)) features.remove(Feature.LOG_START);
             if (features.contains(Feature.MIN_LAG)) features.remove(Feature.RESTART);
-            // Where a log ends that was truncated inside a batch or a gap.
-            if (features.contains(Feature.GAPS) || features.contains(Feature.FAR_OFFSETS)) features.remove(Feature.TRUNCATION);
+            // Where a log ends that was truncated inside a batch or a gap, or where a segment begins (Apache Kafka keeps that one,
+            // empty): here segments begin only where a step says so.
+            if (features.contains(Feature.TRUNCATION))
+                features.removeAll(EnumSet.of(Feature.GAPS, Feature.FAR_OFFSETS, Feature.MAX_LAG, Feature.ODD_TIMES, Feature.SMALL_INDEX));
             Path to = Files.createDirectories(directory.resolve(name));
             Files.write(to.resolve("script"), new Generator(random, features).script());
         }
@@ -140,6 +142,7 @@ public class CleanerCases {
         final List<String> steps = new ArrayList<>();
         final List<Producer> producers = new ArrayList<>();
         final List<Long> bases = new ArrayList<>();
+        final Set<Long> rolled = new TreeSet<>(Set.of(0L));
         long now = 1_700_000_000_000L;
         long offset = 0;
         long start = 0;
@@ -180,7 +183,7 @@ public class CleanerCases {
                     now += PRODUCER_EXPIRATION_MS / 2;
                     steps.add("expire " + now);
                 }
-                if (!oneIn(4)) steps.add("roll " + now);
+                if (!oneIn(4)) roll();
                 now += oneIn(3) ? between(0, 500_000) : between(0, 5_000);
                 steps.add("clean " + now);
                 if (has(Feature.LOG_START)) steps.add("retain " + now);
@@ -188,11 +191,16 @@ public class CleanerCases {
             // What only waits for its delete horizon goes now, if something dirty lies behind it.
             now += 2_000_000;
             write(3);
-            steps.add("roll " + now);
+            roll();
             steps.add("clean " + now);
             steps.add("restart " + now);
             steps.add("clean " + now);
             return steps;
+        }
+
+        void roll() {
+            steps.add("roll " + now);
+            rolled.add(offset);
         }
 
         void set(String name, Object value) {
@@ -200,7 +208,7 @@ public class CleanerCases {
         }
 
         void settings() {
-            set("segment.bytes", has(Feature.LARGE_BATCHES) ? between(20_000, 60_000) : between(1_500, 12_000));
+            set("segment.bytes", has(Feature.TRUNCATION) ? 1 << 20 : has(Feature.LARGE_BATCHES) ? between(20_000, 60_000) : between(1_500, 12_000));
             set("segment.index.bytes", has(Feature.SMALL_INDEX) ? between(24, 120) : 10_485_760);
             set("index.interval.bytes", oneIn(2) ? between(0, 600) : 4096);
             set("delete.retention.ms", oneIn(3) ? 0 : between(1, 1_000_000));
@@ -228,7 +236,7 @@ public class CleanerCases {
                 } else {
                     append(batch(producer));
                 }
-                if (oneIn(10)) steps.add("roll " + now);
+                if (oneIn(10)) roll();
             }
             for (Producer producer : producers) {
                 if (producer.open && !oneIn(4)) mark(producer);
@@ -318,7 +326,7 @@ public class CleanerCases {
 
         // Producers' sequences go on as if nothing had been lost; a follower does not mind.
         void truncate() {
-            List<Long> possible = bases.stream().filter(base -> base >= start && base < offset).toList();
+            List<Long> possible = bases.stream().filter(base -> base >= start && base < offset && !rolled.contains(base)).toList();
             if (possible.isEmpty()) return;
             offset = possible.get(possible.size() * between(50, 99) / 100);
             bases.removeIf(base -> base >= offset);
@@ -447,7 +455,7 @@ public class CleanerCases {
                     log.updateHighWatermark(log.logEndOffset());
                 }
                 case "roll" -> {
-                    if (log.activeSegment().baseOffset() != log.logEndOffset()) log.roll();
+                    if (log.activeSegment().size() > 0) log.roll();
                 }
                 case "start" -> log.maybeIncrementLogStartOffset(Math.min(Long.parseLong(step[2]), log.highWatermark()),
                         LogStartOffsetIncrementReason.ClientRecordDeletion);

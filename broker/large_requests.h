@@ -3,7 +3,7 @@
 // A request of more than kElementsInline elements is large. Decoding it, encoding its answer and what else needs nothing but
 // the request and the metadata image happens on a pool of its own (`aside`); what needs the partitions happens on their
 // shards, which get to others' work every kElementsPerTurn elements (`Turns`). Large requests of the whole node are worked on
-// one at a time, so that what they take in memory beside their frames is that of one (up to about half a KiB for each element,
+// one at a time, so that what they take in memory beside their frames is that of one (up to about a KiB for each element,
 // of which there may be kElementsMax); they wait in the order of their arrival.
 // A handler gives its place up (`Call::ticket`) before it waits for anything that others have to do.
 #pragma once

@@ -9,6 +9,8 @@ namespace kurier::broker {
 namespace {
 
 constexpr const char* kTopic = "__consumer_offsets";
+// Longer than a view takes to open, shorter than anybody's request timeout.
+constexpr std::chrono::milliseconds kLoadPatience(500);
 
 coordinator::GroupOptions options_of(const config::NodeConfig& config) {
   coordinator::GroupOptions options;
@@ -31,10 +33,21 @@ GroupCoordinators::~GroupCoordinators() { resign_all(); }
 std::expected<std::shared_ptr<GroupRuntime>, protocol::ErrorCode> GroupCoordinators::find(
     PartitionIndex partition) const {
   const auto found = runtimes_.find(partition);
-  if (found == runtimes_.end()) return std::unexpected(protocol::ErrorCode::kNotCoordinator);
+  if (found == runtimes_.end()) {
+    return std::unexpected(not_begun_.contains(partition) ? protocol::ErrorCode::kCoordinatorLoadInProgress
+                                                          : protocol::ErrorCode::kNotCoordinator);
+  }
   const protocol::ErrorCode availability = found->second->availability();
   if (availability != protocol::ErrorCode::kNone) return std::unexpected(availability);
   return found->second;
+}
+
+Task<std::expected<std::shared_ptr<GroupRuntime>, protocol::ErrorCode>> GroupCoordinators::find_loaded(
+    PartitionIndex partition) const {
+  if (const auto loading = runtimes_.find(partition); loading != runtimes_.end()) {
+    co_await GroupRuntime::until_loaded(loading->second, kLoadPatience);
+  }
+  co_return find(partition);
 }
 
 void GroupCoordinators::leads(const std::shared_ptr<Partition>& partition, PartitionPorts ports) {

@@ -34,6 +34,8 @@ class GroupCoordinators final : public PartitionObserver {
 
   // The coordinator of a partition, or NOT_COORDINATOR, or COORDINATOR_LOAD_IN_PROGRESS.
   [[nodiscard]] std::expected<std::shared_ptr<GroupRuntime>, protocol::ErrorCode> find(PartitionIndex partition) const;
+  // The same for a request, which waits a moment for one that loads: clients would come back after a pause of their own.
+  Task<std::expected<std::shared_ptr<GroupRuntime>, protocol::ErrorCode>> find_loaded(PartitionIndex partition) const;
   [[nodiscard]] const coordinator::GroupOptions& options() const { return options_; }
   [[nodiscard]] const std::map<PartitionIndex, std::shared_ptr<GroupRuntime>>& all() const { return runtimes_; }
 

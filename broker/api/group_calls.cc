@@ -15,7 +15,7 @@ struct Asking {
 };
 
 Task<void> ask_here(Broker& broker, Asking& asking) {
-  const auto runtime = broker.groups().find(asking.partition);
+  const auto runtime = co_await broker.groups().find_loaded(asking.partition);
   if (runtime) {
     asking.answer = co_await GroupRuntime::ask(*runtime, std::move(asking.operation));
   } else {
@@ -31,7 +31,7 @@ struct Reading {
 };
 
 Task<void> read_here(Broker& broker, Reading& reading) {
-  const auto runtime = broker.groups().find(reading.partition);
+  const auto runtime = co_await broker.groups().find_loaded(reading.partition);
   if (!runtime) {
     reading.error = runtime.error();
     co_return;

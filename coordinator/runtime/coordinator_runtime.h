@@ -14,6 +14,7 @@
 
 #include <deque>
 #include <functional>
+#include <list>
 #include <map>
 #include <memory>
 #include <utility>
@@ -73,6 +74,7 @@ class CoordinatorRuntime final : public RecordLogObserver,
     if (state_ == State::kResigned) return;
     const bool was_active = state_ == State::kActive;
     state_ = State::kResigned;
+    loading_is_over();
     log_->observe(nullptr);
     if (timer_ != 0) ports_.timers.cancel(std::exchange(timer_, 0));
     for (const InFlight& append : std::exchange(appends_, {})) {
@@ -92,6 +94,20 @@ class CoordinatorRuntime final : public RecordLogObserver,
     if (state_ == State::kActive) return protocol::ErrorCode::kNone;
     return state_ == State::kResigned || state_ == State::kFailed ? protocol::ErrorCode::kNotCoordinator
                                                                   : protocol::ErrorCode::kCoordinatorLoadInProgress;
+  }
+
+  // While it loads: waits until that is over, `patience` at most.
+  static Task<void> until_loaded(std::shared_ptr<CoordinatorRuntime> self, std::chrono::milliseconds patience) {
+    if (self->state_ != State::kLoading) co_return;
+    Event<bool> over;
+    const auto place = self->wait_for_load_.insert(self->wait_for_load_.end(), &over);
+    const TimerId timer = self->ports_.timers.start(self->ports_.clock.monotonic() + patience, [&self = *self, place] {
+      Event<bool>* event = *place;
+      self.wait_for_load_.erase(place);
+      event->set(false);
+    });
+    const bool loaded = co_await over;
+    if (loaded) self->ports_.timers.cancel(timer);
   }
 
   // The answer to an operation, when there is one; kNotCoordinator if the leadership ends before. Only while available.
@@ -158,6 +174,7 @@ class CoordinatorRuntime final : public RecordLogObserver,
       if (!begun) {
         LOG_ERROR("{} cannot be loaded, its coordinator stays unavailable: {}", self->name_, begun.error().context);
         self->state_ = State::kFailed;
+        self->loading_is_over();
         co_return;
       }
       next = *begun;
@@ -171,6 +188,7 @@ class CoordinatorRuntime final : public RecordLogObserver,
       if (!replayed) {
         LOG_ERROR("{} cannot be loaded, its coordinator stays unavailable: {}", self->name_, replayed.error().context);
         self->state_ = State::kFailed;
+        self->loading_is_over();
         co_return;
       }
       next = *replayed;
@@ -189,6 +207,11 @@ class CoordinatorRuntime final : public RecordLogObserver,
       LOG_INFO("{} is loaded: replayed from offset {} to {} in {} ms", self->name_, first.value(), next.value(),
                std::chrono::duration_cast<std::chrono::milliseconds>(self->ports_.clock.monotonic() - began).count());
     self->perform([](Machine& machine, Now now) { return machine.load(now); });
+    self->loading_is_over();
+  }
+
+  void loading_is_over() {
+    for (Event<bool>* waiter : std::exchange(wait_for_load_, {})) waiter->set(true);
   }
 
   // One thing after the other, whatever the log or a resumed waiter calls meanwhile: the machine is not called before the
@@ -311,6 +334,7 @@ class CoordinatorRuntime final : public RecordLogObserver,
   Offset replayed_to_{0};
   RequestToken last_token_ = 0;
   std::map<RequestToken, Event<Answered>*> waiting_;
+  std::list<Event<bool>*> wait_for_load_;
   TimerId timer_ = 0;
   MonotonicTime timer_at_;
 };

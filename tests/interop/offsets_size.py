@@ -117,6 +117,7 @@ def last_commits_are_there(node):
 
 
 def bounded(node):
+    assert fetched(node, 0) == {}  # the coordinator has loaded
     started = time.monotonic()
     commit_all(node)
     took = time.monotonic() - started

@@ -196,6 +196,9 @@ Task<Result<void>> Groups::connect() {
   for (std::size_t nth = 0; nth < options_.groups; ++nth) {
     const Result<BrokerId> coordinator = co_await cluster_.coordinator_of(group(nth));
     if (!coordinator) co_return std::unexpected(coordinator.error());
+    // Asks until it has loaded.
+    const auto loaded = co_await client::committed_offsets(cluster_, group(nth), std::nullopt);
+    if (!loaded) co_return std::unexpected(loaded.error());
     for (std::size_t i = 0; i < options_.members; ++i) {
       auto channel = co_await cluster_.open_channel(*coordinator);
       if (!channel) co_return std::unexpected(channel.error());

@@ -103,6 +103,12 @@ struct Fixture {
   }
 
   void restart_with_view() {
+    begin_with_view();
+    settle();
+  }
+
+  // It loads, for the pool has not opened the store.
+  void begin_with_view() {
     view = std::make_shared<PartitionView>(
         PartitionView::Ports{shard, shard, shard, pool, [this]() -> Result<KeyValueStore*> { return store; }},
         PartitionView::Options{
@@ -112,7 +118,6 @@ struct Fixture {
         std::make_unique<GroupMachine>(GroupOptions{}, random, std::make_unique<ViewedGroupState>(view)), content.epoch,
         std::chrono::milliseconds(5000), Runtime::View{view, [this] { ++views_lost; }});
     runtime->begin();
-    settle();
   }
 
   static Task<void> take(std::shared_ptr<Runtime> runtime, Runtime::Operation operation,
@@ -366,4 +371,37 @@ TEST_CASE("when the view cannot be read nothing is answered from it, and the nex
   store.reading_fails(false);
   f.restart();
   CHECK(f.committed() == 5);
+}
+
+TEST_CASE("who may wait for a load goes on when it is over, when the patience is, or the leadership") {
+  simulation::SimulatedKeyValueStore store(1);
+  Fixture f(&store);
+  int woken = 0;
+  const auto wait = [](std::shared_ptr<Runtime> runtime, std::chrono::milliseconds patience, int& count) -> Task<void> {
+    co_await Runtime::until_loaded(std::move(runtime), patience);
+    ++count;
+  };
+  f.shard.spawn("test", wait(f.runtime, std::chrono::milliseconds(100), woken));
+  CHECK(woken == 1);  // it has loaded
+  f.runtime->resign();
+  f.settle();
+  f.begin_with_view();
+  f.shard.spawn("test", wait(f.runtime, std::chrono::milliseconds(100), woken));
+  f.shard.spawn("test", wait(f.runtime, std::chrono::milliseconds(200), woken));
+  f.shard.pass(std::chrono::milliseconds(99));
+  CHECK(woken == 1);
+  f.shard.pass(std::chrono::milliseconds(1));
+  CHECK(woken == 2);
+  CHECK(f.runtime->availability() == ErrorCode::kCoordinatorLoadInProgress);
+  f.settle();
+  CHECK(woken == 3);
+  CHECK(f.runtime->availability() == ErrorCode::kNone);
+  f.shard.pass(std::chrono::milliseconds(200));
+  f.runtime->resign();
+  f.settle();
+  f.begin_with_view();
+  f.shard.spawn("test", wait(f.runtime, std::chrono::milliseconds(100), woken));
+  f.runtime->resign();
+  CHECK(woken == 4);
+  f.settle();
 }

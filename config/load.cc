@@ -149,6 +149,11 @@ void check_values(Loading& loading, const NodeConfig& node) {
   compare(number("connections.max.idle.ms") < 0 ||
               number("connection.failed.authentication.delay.ms") < number("connections.max.idle.ms"),
           "connection.failed.authentication.delay.ms", "not smaller than", "connections.max.idle.ms");
+  constexpr std::int64_t kTopicSegmentBytesMin = 1 << 20;  // of segment.bytes
+  loading.require(number("offsets.topic.segment.bytes") >= kTopicSegmentBytesMin, "offsets.topic.segment.bytes",
+                  fmt::format("{} is not allowed; expected {} or more, the least of any topic's segment.bytes, or "
+                              "__consumer_offsets could never be created",
+                              loading.text("offsets.topic.segment.bytes"), kTopicSegmentBytesMin));
   const std::int64_t local_bytes = number("log.local.retention.bytes");
   compare(local_bytes == -2 || number("log.retention.bytes") == -1 ||
               (local_bytes != -1 && local_bytes <= number("log.retention.bytes")),

@@ -146,6 +146,7 @@ TEST_CASE("impossible combinations") {
   CHECK_THAT(error_of_settings({"broker.id=2"}), Catch::Contains("differs from node.id"));
   CHECK_THAT(error_of_settings({"log.retention.hours=0"}), Catch::Contains("log.retention.hours: 0 is not allowed"));
   CHECK_THAT(error_of_settings({"queued.max.request.bytes=1000"}), Catch::Contains("smaller than socket.request.max.bytes"));
+  CHECK_THAT(error_of_settings({"offsets.topic.segment.bytes=1048575"}), Catch::Contains("expected 1048576 or more"));
   CHECK_THAT(error_of_settings({"kurier.state.dir=./kurier-data/log/state"}), Catch::Contains("must be outside"));
   CHECK_THAT(error_of_settings({"log.dirs="}), Catch::Contains("must not be empty"));
   CHECK_THAT(error_of_settings({"node.id"}), Catch::Contains("expected name=value"));

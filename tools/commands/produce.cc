@@ -132,7 +132,8 @@ Task<Result<void>> send_lines(client::RecordSender& sender, const Options& optio
     is_over = text->empty();
     lines.add(*text);
     for (auto line = lines.next(); line || is_over; line = lines.next()) {
-      if (!line && !(line = lines.rest())) break;
+      if (!line) line = lines.rest();
+      if (!line) break;
       auto record = parse_line(*line, format, ++number);
       const bool is_wrong = !record;
       if (record && !pending.add(std::move(*record), options.batch_bytes)) continue;

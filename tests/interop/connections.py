@@ -27,6 +27,7 @@ def is_served(connection):
 
 
 def until(what, condition):
+    """For what only a client that tries can find out; each try is a request, so that the pause only spares the node."""
     deadline = time.monotonic() + DEADLINE_S
     while not condition():
         assert time.monotonic() < deadline, f"not {what} within {DEADLINE_S} s"
@@ -68,7 +69,7 @@ def all_together():
     with kurier(["max.connections=7"]) as node:
         connections = fill(node, 7)
         place_is_free_again(node, connections)
-        until("said", lambda: any("max.connections" in line for line in node.output))
+        assert node.await_output(lambda: node.says("max.connections")), node.output
         close(connections)
 
 
@@ -163,11 +164,11 @@ def lack_passes():
             create(client, "beyond", 60)
             offline = [partition for partition in range(60) if produce(client, "beyond", partition) == KAFKA_STORAGE_ERROR]
             assert offline
-            until("said", lambda: node.says("partition beyond-", "is offline and will be tried again"))
+            assert node.await_output(lambda: node.says("partition beyond-", "is offline and will be tried again"), DEADLINE_S), node.output
             assert produce(client, "early") == 0 and produce(client, "large", 5) == 0
             deleted = client.ask("DeleteTopics", 6, timeout_ms=10000, topics=[{"name": "large"}])
             assert deleted["responses"][0]["error_code"] == 0, deleted
-            until("a partition opened after all", lambda: node.says(f"partition beyond-{offline[0]} is open after all"))
+            assert node.await_output(lambda: node.says(f"partition beyond-{offline[0]} is open after all"), DEADLINE_S), node.output
             assert produce(client, "beyond", offline[0]) == 0
             client.close()
             # With a higher limit everything is there.
@@ -205,7 +206,7 @@ def lack_at_the_start():
         node = Limited(directory, 160)
         try:
             node.start()
-            until("said", lambda: node.says("is offline and will be tried again"))
+            assert node.await_output(lambda: node.says("is offline and will be tried again"), DEADLINE_S), node.output
             client = Client(node.port)
             deleted = client.ask("DeleteTopics", 6, timeout_ms=10000, topics=[{"name": "other"}])
             assert deleted["responses"][0]["error_code"] == 0, deleted

@@ -349,11 +349,8 @@ def several_at_once(node):
     assert peaks[1] <= peaks[0] * 1.5 + more, f"{peaks} KiB"
 
 
-def is_said(node, words, limit_s=20):
-    deadline = time.monotonic() + limit_s  # lines come a little later
-    while not any(words in line for line in node.output):
-        assert time.monotonic() < deadline, node.output[-5:]
-        time.sleep(0.02)
+def is_said(node, words):
+    assert node.await_output(lambda: node.says(words)), node.output[-5:]
 
 
 def too_many(node):

@@ -24,13 +24,15 @@ def varint(value):
 
 
 def record(delta, value, key=b"", timestamp_delta=0):
-    body = b"\0" + varint(timestamp_delta) + varint(delta) + varint(len(key)) + key + varint(len(value)) + value + varint(0)
+    named = varint(-1) if key is None else varint(len(key)) + key
+    body = b"\0" + varint(timestamp_delta) + varint(delta) + named + varint(len(value)) + value + varint(0)
     return varint(len(body)) + body
 
 
-def record_batch(values, timestamp=1_700_000_000_000, timestamps=None, attributes=0, producer=(-1, -1, -1)):
+def record_batch(values, timestamp=1_700_000_000_000, timestamps=None, attributes=0, producer=(-1, -1, -1), key=b"k", base_offset=0,
+                 epoch=-1):
     stamps = timestamps or [timestamp] * len(values)
-    records = b"".join(record(i, value, b"k", stamps[i] - stamps[0]) for i, value in enumerate(values))
+    records = b"".join(record(i, value, key, stamps[i] - stamps[0]) for i, value in enumerate(values))
     tail = struct.pack(">hiqqqhii", attributes, len(values) - 1, stamps[0], max(stamps), *producer, len(values)) + records
-    after_length = struct.pack(">ibI", -1, 2, crc32c(tail)) + tail
-    return struct.pack(">qi", 0, len(after_length)) + after_length
+    after_length = struct.pack(">ibI", epoch, 2, crc32c(tail)) + tail
+    return struct.pack(">qi", base_offset, len(after_length)) + after_length

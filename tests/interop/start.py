@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""How a node starts, refuses to start, and stops: messages, exit status, and what is on the disk afterwards."""
+"""How a node starts and refuses to start: messages, exit status, and what is on the disk afterwards. stop.py has the stops."""
 import fcntl
 import os
 import pathlib
@@ -11,12 +11,13 @@ import struct
 import subprocess
 import sys
 import tempfile
-import threading
 
 from disk import ApacheKafka
 from harness import ROOT, Checks, Kurier, free_port, jars, kurier
 from messages import ask
-from wire import connect, exchange, header, receive
+from plain_requests import create_topic, high_watermark_of, produce, produced_offset
+from record_batch import record_batch
+from wire import connect, exchange, header
 
 BINARY = os.environ.get("KURIER_BINARY", str(ROOT / "build/release/kurier"))
 
@@ -37,40 +38,6 @@ def tree(*roots):
     return found
 
 
-# ---- record batches
-
-CRC = []
-for index in range(256):
-    for _ in range(8):
-        index = (index >> 1) ^ (0x82F63B78 if index & 1 else 0)
-    CRC.append(index)
-
-
-def crc32c(data):
-    crc = 0xFFFFFFFF
-    for byte in data:
-        crc = (crc >> 8) ^ CRC[(crc ^ byte) & 0xFF]
-    return crc ^ 0xFFFFFFFF
-
-
-def varint(number):
-    number = (number << 1) ^ (number >> 63)
-    out = b""
-    while number >= 0x80:
-        out += bytes([number & 0x7F | 0x80])
-        number >>= 7
-    return out + bytes([number])
-
-
-def batch(values, base_offset=0, epoch=0):
-    records = b""
-    for delta, value in enumerate(values):
-        record = b"\x00" + varint(0) + varint(delta) + varint(-1) + varint(len(value)) + value + varint(0)
-        records += varint(len(record)) + record
-    checked = struct.pack(">hiqqqhii", 0, len(values) - 1, 1, 1, -1, -1, -1, len(values)) + records
-    return struct.pack(">qiibI", base_offset, 9 + len(checked), epoch, 2, crc32c(checked)) + checked
-
-
 def append_metadata(directory, value):
     """One more batch with the record `value` at the end of the metadata log."""
     log = directory / "log/__cluster_metadata-0/00000000000000000000.log"
@@ -80,7 +47,7 @@ def append_metadata(directory, value):
         base, length, epoch = struct.unpack_from(">qii", data, at)
         next_offset = base + struct.unpack_from(">i", data, at + 23)[0] + 1
         at += 12 + length
-    log.write_bytes(data + batch([value], next_offset, epoch))
+    log.write_bytes(data + record_batch([value], key=None, base_offset=next_offset, epoch=epoch))
 
 
 def compact(text):
@@ -299,7 +266,7 @@ def damaged_checkpoints():
         try:
             with connect(node.port) as connection:
                 create_topic(connection, topic)
-                assert produced_offset(exchange(connection, produce(topic, batch([b"1", b"2", b"3"]))), topic) == 0
+                assert produced_offset(exchange(connection, produce(topic, record_batch([b"1", b"2", b"3"]))), topic) == 0
             for is_clean in (True, False):
                 if is_clean:
                     assert node.stop() == 0
@@ -316,11 +283,6 @@ def damaged_checkpoints():
             assert node.stop() == 0
         finally:
             node.kill()
-
-
-def high_watermark_of(connection, topic):
-    answer = exchange(connection, fetch(topic, 0, 0, 0))
-    return struct.unpack_from(">q", answer, 4 + 4 + 4 + 2 + len(topic) + 4 + 4 + 2)[0]
 
 
 def port_zero():
@@ -515,150 +477,6 @@ def stopped_while_starting():
         assert (pathlib.Path(directory) / "kurier-data/log/.kafka_cleanshutdown").is_file()
 
 
-def create_topic(connection, name):
-    body = header(19, 2, False) + struct.pack(">ih", 1, len(name)) + name + struct.pack(">ihiiib", 1, 1, 0, 0, 30000, 0)
-    answer = exchange(connection, body)
-    assert answer[-4:] == b"\x00\x00\xff\xff", answer  # no error, no message
-
-
-def produce(name, records, acks=-1):
-    return (header(0, 3, False) + struct.pack(">hhi", -1, acks, 30000) + struct.pack(">ih", 1, len(name)) + name +
-            struct.pack(">iii", 1, 0, len(records)) + records)
-
-
-def produced_offset(answer, name):
-    at = 4 + 4 + 2 + len(name) + 4 + 4
-    error, offset = struct.unpack_from(">hq", answer, at)
-    assert error == 0, error
-    return offset
-
-
-def fetch(name, offset, max_wait_ms, min_bytes):
-    return (header(1, 4, False) + struct.pack(">iiiib", -1, max_wait_ms, min_bytes, 50_000_000, 0) + struct.pack(">ih", 1, len(name)) +
-            name + struct.pack(">iiqi", 1, 0, offset, 50_000_000))
-
-
-def send(connection, body):
-    connection.sendall(struct.pack(">i", len(body)) + body)
-
-
-def wait_for_line(node, text, timeout_s=30):
-    assert node.await_output(lambda: node.says(text), timeout_s), "\n".join(node.output)
-
-
-def requests_in_flight():
-    """A fetch that waits is answered at once; what was acknowledged while the node stopped is there afterwards."""
-    topic = b"stop"
-    with tempfile.TemporaryDirectory(prefix="kurier-") as directory:
-        node = Kurier(directory, settings=["log.flush.interval.messages=1"])
-        node.start()
-        try:
-            with connect(node.port) as waiting, connect(node.port) as producing:
-                create_topic(producing, topic)
-                send(producing, produce(topic, batch([b"first"])))
-                size = struct.unpack(">i", receive(producing, 4))[0]
-                assert produced_offset(receive(producing, size), topic) == 0
-                send(waiting, fetch(topic, 1, 600_000, 1_000_000))
-                acknowledged = [0]
-                enough = threading.Event()
-
-                def keep_producing():
-                    try:
-                        while True:
-                            answer = exchange(producing, produce(topic, batch([b"more"])))
-                            if answer is None:
-                                return
-                            acknowledged.append(produced_offset(answer, topic))
-                            if len(acknowledged) == 20:
-                                enough.set()
-                    except (ConnectionError, BrokenPipeError):
-                        return
-
-                producer = threading.Thread(target=keep_producing)
-                producer.start()
-                assert enough.wait(30)
-                node.process.terminate()
-                size = struct.unpack(">i", receive(waiting, 4))[0]
-                answer = receive(waiting, size)
-                assert answer is not None and topic in answer
-                assert receive(waiting, 1) is None
-                producer.join(30)
-                assert node.process.wait(30) == 0
-                node.reader.join()
-            assert any("stopped cleanly" in line for line in node.output), node.output
-            mark = pathlib.Path(directory) / "log/.kafka_cleanshutdown"
-            assert mark.is_file()
-            assert acknowledged == list(range(len(acknowledged))), acknowledged
-            node.start()
-            assert not mark.exists()
-            with connect(node.port) as connection:
-                high_watermark = high_watermark_of(connection, topic)
-                assert high_watermark >= len(acknowledged), (high_watermark, len(acknowledged))
-            assert node.stop() == 0
-        finally:
-            node.kill()
-
-
-def second_signal():
-    """A client that does not take its answer holds the stop; the second signal ends it."""
-    topic = b"large"
-    with kurier() as node:
-        with connect(node.port) as producing, connect(node.port) as stalled:
-            create_topic(producing, topic)
-            for _ in range(30):
-                answer = exchange(producing, produce(topic, batch([bytes(1_000_000)])))
-                produced_offset(answer, topic)
-            send(stalled, fetch(topic, 0, 0, 1))
-            receive(stalled, 4)  # the answer has begun and does not fit into the sockets' buffers
-            node.process.terminate()
-            wait_for_line(node, "stopping on signal 15")
-            node.process.send_signal(signal.SIGINT)
-            assert node.process.wait(10) == 128 + signal.SIGINT
-            assert not (node.directory / "log/.kafka_cleanshutdown").exists()
-
-
-def hang_up():
-    with kurier() as node:
-        node.process.send_signal(signal.SIGHUP)
-        assert node.process.wait(30) == 0
-
-
-def limits():
-    """max.connections.per.ip.overrides and queued.max.request.bytes, seen from outside. Each shard has its part of the bytes: one shard."""
-    topic = b"limits"
-    with kurier(["kurier.shards=1", "max.connections.per.ip.overrides=127.0.0.1:2", "socket.request.max.bytes=2000000",
-                 "queued.max.request.bytes=2000000", "max.connection.creation.rate=1000"]) as node:
-        with connect(node.port) as first, connect(node.port) as second:
-            create_topic(first, topic)
-            # Half a request holds the whole budget: nobody else begins one, until it is complete.
-            whole = produce(topic, batch([bytes(1_000_000)]))
-            first.sendall(struct.pack(">i", 2_000_000))
-            assert exchange_with_timeout(second, header(18, 0, False), 0.3) is None
-            first.close()
-            assert second_answer(second)
-            with connect(node.port) as third, connect(node.port) as fourth:
-                assert exchange(third, header(18, 0, False)) is not None
-                assert receive(fourth, 1) is None, "a third connection of one address"
-            assert produced_offset(exchange(second, whole), topic) == 0
-
-
-def exchange_with_timeout(connection, body, seconds):
-    """None if there is no answer meanwhile: this alone is about nothing happening."""
-    send(connection, body)
-    connection.settimeout(seconds)
-    try:
-        return connection.recv(1)
-    except TimeoutError:
-        return None
-    finally:
-        connection.settimeout(20)
-
-
-def second_answer(connection):
-    size = struct.unpack(">i", receive(connection, 4))[0]
-    return receive(connection, size)
-
-
 def main():
     checks = Checks()
     for what, name, content, arguments, message in FAULTS:
@@ -680,10 +498,6 @@ def main():
     checks.check("damaged checkpoints", damaged_checkpoints)
     checks.check("ports that the system chooses", port_zero)
     checks.check("locked by another kurier", locked_by_kurier)
-    checks.check("requests in flight when it stops", requests_in_flight)
-    checks.check("the second signal", second_signal)
-    checks.check("SIGHUP", hang_up)
-    checks.check("limits", limits)
     classpath = jars("kafka")
     if classpath is None:
         checks.skip("locked by Apache Kafka", "Java or Maven is missing")

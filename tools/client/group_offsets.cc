@@ -174,19 +174,23 @@ Task<Result<CommittedOffsets>> committed_offsets(Cluster& cluster, std::string g
   co_return committed;
 }
 
-Task<Result<void>> commit_offsets(Cluster& cluster, std::string group, CommittedOffsets offsets) {
-  protocol::OffsetCommitRequest request;
-  request.group_id = group;
+std::vector<protocol::OffsetCommitRequest::OffsetCommitRequestTopic> topics_to_commit(const CommittedOffsets& offsets) {
+  std::vector<protocol::OffsetCommitRequest::OffsetCommitRequestTopic> topics;
   for (const auto& [partition, committed] : offsets) {
-    if (request.topics.empty() || request.topics.back().name != partition.first) {
-      request.topics.emplace_back().name = partition.first;
-    }
-    auto& one = request.topics.back().partitions.emplace_back();
+    if (topics.empty() || topics.back().name != partition.first) topics.emplace_back().name = partition.first;
+    auto& one = topics.back().partitions.emplace_back();
     one.partition_index = partition.second;
     one.committed_offset = committed.offset;
     one.committed_leader_epoch = committed.leader_epoch;
     one.committed_metadata = committed.metadata;
   }
+  return topics;
+}
+
+Task<Result<void>> commit_offsets(Cluster& cluster, std::string group, CommittedOffsets offsets) {
+  protocol::OffsetCommitRequest request;
+  request.group_id = group;
+  request.topics = topics_to_commit(offsets);
   const auto response = co_await cluster.ask_coordinator<protocol::OffsetCommitResponse>(group, std::move(request),
                                                                                          error_of_commit, kNamesNewest);
   if (!response) co_return std::unexpected(response.error());

@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "protocol/messages/offset_commit_request.h"
 #include "tools/client/cluster.h"
 #include "tools/client/consumer_protocol.h"
 
@@ -55,6 +56,9 @@ Task<Result<GroupDescription>> describe_group(Cluster& cluster, std::string grou
 // All that the group has committed, or of these partitions; what has no offset is left out.
 Task<Result<CommittedOffsets>> committed_offsets(Cluster& cluster, std::string group,
                                                  std::optional<std::vector<TopicPartition>> partitions);
+// The topics of an OffsetCommit by name.
+[[nodiscard]] std::vector<protocol::OffsetCommitRequest::OffsetCommitRequestTopic> topics_to_commit(
+    const CommittedOffsets& offsets);
 // As somebody who is no member: the group must have none. The error names the first partition that was refused.
 Task<Result<void>> commit_offsets(Cluster& cluster, std::string group, CommittedOffsets offsets);
 // The code of each partition.

@@ -226,16 +226,7 @@ Task<Result<bool>> Member::commit(CommittedOffsets offsets) {
   request.generation_id_or_member_epoch = generation_;
   request.member_id = member_id_;
   request.group_instance_id = options_.instance_id;
-  for (const auto& [partition, committed] : offsets) {
-    if (request.topics.empty() || request.topics.back().name != partition.first) {
-      request.topics.emplace_back().name = partition.first;
-    }
-    auto& one = request.topics.back().partitions.emplace_back();
-    one.partition_index = partition.second;
-    one.committed_offset = committed.offset;
-    one.committed_leader_epoch = committed.leader_epoch;
-    one.committed_metadata = committed.metadata;
-  }
+  request.topics = topics_to_commit(offsets);
   const MonotonicTime give_up = cluster_.loop().now() + cluster_.patience();
   while (true) {
     const Result<void> connected = co_await connect();

@@ -304,6 +304,28 @@ def port_zero():
                 end(process)
 
 
+def named_listeners():
+    """A client is told the address of the listener through which it came, in Metadata and by FindCoordinator."""
+    ports = [free_port() for _ in range(3)]
+    with tempfile.TemporaryDirectory(prefix="kurier-") as directory:
+        command = [BINARY, "serve", "--set", "listeners=INSIDE://127.0.0.1:{},OUTSIDE://127.0.0.1:{},CONTROLLER://127.0.0.1:{}".format(*ports),
+                   "--set", f"advertised.listeners=INSIDE://127.0.0.1:{ports[0]},OUTSIDE://outside.example:19092",
+                   "--set", "listener.security.protocol.map=INSIDE:PLAINTEXT,OUTSIDE:PLAINTEXT,CONTROLLER:PLAINTEXT",
+                   "--set", "inter.broker.listener.name=INSIDE"]
+        process = subprocess.Popen(command, cwd=directory, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+        try:
+            next(line for line in process.stdout if " ready: " in line)
+            for port, address in ((ports[0], ("127.0.0.1", ports[0])), (ports[1], ("outside.example", 19092))):
+                assert [(broker["host"], broker["port"]) for broker in ask(port, "Metadata", 8, topics=[])["brokers"]] == [address]
+                found = ask(port, "FindCoordinator", 4, key_type=0, coordinator_keys=["g"])["coordinators"]
+                assert [(each["error_code"], each["host"], each["port"]) for each in found] == [(0, *address)], found
+            process.terminate()
+            rest = process.stdout.read()
+            assert process.wait(30) == 0, rest
+        finally:
+            end(process)
+
+
 def not_writable(template):
     with tempfile.TemporaryDirectory(prefix="kurier-") as top:
         directory = pathlib.Path(top) / "node"
@@ -497,6 +519,7 @@ def main():
         checks.check("not writable", not_writable, template)
     checks.check("damaged checkpoints", damaged_checkpoints)
     checks.check("ports that the system chooses", port_zero)
+    checks.check("several listeners, each with its address", named_listeners)
     checks.check("locked by another kurier", locked_by_kurier)
     classpath = jars("kafka")
     if classpath is None:

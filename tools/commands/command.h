@@ -1,12 +1,17 @@
 // What the commands that talk to a cluster have in common: their options, one loop, tables for people.
 #pragma once
 
-#include <CLI/CLI.hpp>
 #include <functional>
+#include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "tools/client/cluster.h"
+
+namespace CLI {
+class App;
+}
 
 namespace kurier::commands {
 

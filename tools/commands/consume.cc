@@ -2,6 +2,7 @@
 #include "tools/commands/consume.h"
 
 #include <fmt/core.h>
+#include <CLI/CLI.hpp>
 
 #include <charconv>
 #include <cstdio>

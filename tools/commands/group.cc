@@ -1,5 +1,6 @@
 // kurier group: its options, and list, describe and delete. reset is in group_reset.cc.
 #include <fmt/core.h>
+#include <CLI/CLI.hpp>
 
 #include <algorithm>
 

@@ -1,6 +1,7 @@
 #include "tools/commands/group_reset.h"
 
 #include <fmt/core.h>
+#include <CLI/CLI.hpp>
 
 #include <algorithm>
 #include <set>

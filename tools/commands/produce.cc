@@ -2,6 +2,7 @@
 // acknowledged before more is read, so that a line typed by hand is sent at once and a file in large batches.
 #include <fmt/core.h>
 #include <unistd.h>
+#include <CLI/CLI.hpp>
 
 #include <algorithm>
 #include <cstdio>

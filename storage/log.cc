@@ -121,8 +121,8 @@ Result<void> Log::roll_if_needed(std::size_t bytes, Timestamp max_timestamp, Off
   }
   if (!roll_now) return {};
   TRY_ASSIGN(const Offset end, active().next_offset());
-  // A start takes a gap between segments for lost records (recover_segments): there is one only if an index could not span it.
-  TRY(roll_at(last_offset - end > INT32_MAX ? first_offset : end, now));
+  const bool is_far = last_offset - end > INT32_MAX;  // an index could not span it
+  TRY(roll_at(is_far || may_leave_gap(end, first_offset) ? first_offset : end, now));
   log_end_offset_ = std::max(log_end_offset_, active().base_offset());
   return {};
 }
@@ -157,10 +157,16 @@ Result<bool> Log::roll_if_old(Timestamp now) {
 }
 
 Result<void> Log::roll(Timestamp now) {
-  if (active().base_offset() == log_end_offset_) return {};  // empty: it can go on
-  // After a truncation into a gap its records end earlier than the log: no gap between segments that compaction has not made.
+  if (active().size_bytes() == 0) return {};  // it can go on
   TRY_ASSIGN(const Offset end, active().next_offset());
-  return roll_at(end, now);
+  return roll_at(may_leave_gap(end, log_end_offset_) ? log_end_offset_ : end, now);
+}
+
+// After a truncation into a gap the records end earlier than the log. A start takes a gap between segments behind the recovery
+// point for lost records (recover_segments): the next segment leaves one only where compaction had made it, and so before the
+// recovery point that is on the disk, or if an index could not span it.
+bool Log::may_leave_gap(Offset from, Offset to) const {
+  return to - from > INT32_MAX || (ends_in_compacted_gap_ && to == log_end_offset_ && to <= recovery_point_);
 }
 
 Result<void> Log::roll_at(Offset base_offset, Timestamp now) {

@@ -98,7 +98,8 @@ class Log {
   [[nodiscard]] std::optional<LeaderEpoch> epoch_at(Offset offset) const { return epochs_.epoch_at(offset); }
 
   // The log ends at `offset`: inside a gap of compaction too, until it is opened again. Inside a batch: where that began.
-  Result<void> truncate_to(Offset offset);
+  // Producers that have expired at `now` may be forgotten.
+  Result<void> truncate_to(Offset offset, Timestamp now = Timestamp(0));
   Result<void> truncate_fully_and_start_at(Offset offset);
   Result<void> set_log_start_offset(Offset offset);
   void set_config(const LogConfig& config) { config_ = config; }
@@ -158,7 +159,7 @@ class Log {
   Result<bool> read_epochs();
   Result<void> rebuild_epochs();
   Result<void> recover_segments(bool had_clean_shutdown);
-  Result<void> load_producers(bool had_clean_shutdown);
+  Result<void> load_producers(bool is_whole, Timestamp now);
   Result<void> replay_into_producers(const protocol::RecordBatchView& batch, Segment* aborted_go_to);
   Result<void> add_segment(Offset base_offset, Timestamp now);
   Result<void> take_snapshot(Offset end);
@@ -166,6 +167,7 @@ class Log {
   Result<void> roll_if_needed(std::size_t bytes, Timestamp max_timestamp, Offset last_offset, Timestamp now,
                               Offset first_offset);
   Result<void> roll_at(Offset base_offset, Timestamp now);
+  [[nodiscard]] bool may_leave_gap(Offset from, Offset to) const;
   Result<void> write(ByteView batches, Timestamp now);
   Result<std::optional<TimestampOffset>> first_record_at(Segment& segment, Timestamp timestamp, Offset from);
   [[nodiscard]] std::chrono::milliseconds segment_age_max() const;
@@ -200,6 +202,7 @@ class Log {
   std::optional<Swap> swap_;
   std::uint64_t shape_ = 0;  // counts what makes the log shorter
   std::optional<Offset> cleaned_to_;
+  bool ends_in_compacted_gap_ = false;  // if the log ends behind its records: they went by compaction
   std::optional<Offset> cleaner_bound_;
   const bool cleaned_before_recovery_point_;
 };

@@ -151,7 +151,7 @@ Result<void> Log::load(bool had_clean_shutdown, Timestamp now) {
   bool epochs_changed = epochs_.truncate_from_end(log_end_offset_);
   epochs_changed = epochs_.truncate_from_start(log_start_offset_) || epochs_changed;
   if (epochs_changed) TRY(write_epochs());
-  return load_producers(had_clean_shutdown);
+  return load_producers(had_clean_shutdown, now);
 }
 
 // False if they are lost or damaged although there are batches, of which every one names its epoch.
@@ -220,10 +220,11 @@ Result<void> Log::recover_segments(bool had_clean_shutdown) {
 
 // The newest snapshot that can be read and lies within the log, then every batch after it. After a crash none is of use that
 // was taken behind the first segment that may not have been on the disk as a whole: a power cut may have kept the snapshot, and
-// not what it is of, nor that segment's index of aborted transactions.
-Result<void> Log::load_producers(bool had_clean_shutdown) {
+// not what it is of, nor that segment's index of aborted transactions. `is_whole`: there was no crash. As in Apache Kafka, who has
+// expired in the snapshot is forgotten now.
+Result<void> Log::load_producers(bool is_whole, Timestamp now) {
   Offset from = log_start_offset_;
-  const Offset latest = had_clean_shutdown ? log_end_offset_ : segments_[segment_of(recovery_point_)]->base_offset();
+  const Offset latest = is_whole ? log_end_offset_ : segments_[segment_of(recovery_point_)]->base_offset();
   bool removed = false;
   while (!snapshots_.empty()) {
     const Offset offset = snapshots_.back();
@@ -233,6 +234,7 @@ Result<void> Log::load_producers(bool had_clean_shutdown) {
       auto state = content ? ProducerState::from_snapshot(*content) : std::unexpected(content.error());
       if (state) {
         producers_ = std::move(*state);
+        producers_.expire(now, config_.producer_expiration_ms);
         from = offset;
         break;
       }
@@ -244,28 +246,31 @@ Result<void> Log::load_producers(bool had_clean_shutdown) {
   }
   // A snapshot of records that were cut off must not come back once other records have those offsets.
   if (removed) TRY(files_.sync_directory(directory_));
-  if (from == log_end_offset_ && had_clean_shutdown) return {};
-  // The transaction indexes were appended live; after a crash those that were not flushed are made anew along the way.
+  if (from == log_end_offset_ && is_whole) return {};
+  // The transaction indexes were appended live; after a crash those that were not flushed are made anew along the way, or
+  // completed where the log begins inside. In the others nothing is missing but what a cleaning has left out.
   const std::size_t first = segment_of(from);
   std::vector<Segment*> rebuilt;
   bool names_differ = false;
   for (std::size_t i = first; i < segments_.size(); ++i) {
     Segment& segment = *segments_[i];
-    const bool rebuild = !had_clean_shutdown && segment.base_offset() >= std::max(from, latest);
+    const bool unflushed = !is_whole && segment.base_offset() >= latest;
+    const bool rebuild = unflushed && segment.base_offset() >= from;
     if (rebuild) {
       rebuilt.push_back(&segment);
       names_differ = names_differ || segment.has_transaction_index();
       TRY(segment.clear_transaction_index());
     }
     std::vector<AbortedTransaction> known;
-    if (!rebuild) {
+    if (unflushed && !rebuild) {
       TRY_ASSIGN(known, segment.aborted_transactions());
     }
     TRY_ASSIGN(const OffsetIndex::Entry start, segment.offset_index().lookup(from));
     TRY(segment.scan(start.position, true, [&](const RecordBatchView& batch, std::uint64_t) -> Result<bool> {
-      if (batch.base_offset() < from) return true;
+      // The log may begin inside a batch: what that says of its producer holds.
+      if (batch.last_offset() < from) return true;
       const bool is_known = std::ranges::find(known, batch.last_offset(), &AbortedTransaction::last_offset) != known.end();
-      TRY(replay_into_producers(batch, is_known ? nullptr : &segment));
+      TRY(replay_into_producers(batch, unflushed && !is_known ? &segment : nullptr));
       return true;
     }));
   }

@@ -6,18 +6,20 @@
 
 namespace kurier::storage {
 
-Result<void> Log::truncate_to(Offset offset) {
+Result<void> Log::truncate_to(Offset offset, Timestamp now) {
   if (offset >= log_end_offset_) return {};
   if (offset < segments_.front()->base_offset()) return truncate_fully_and_start_at(offset);
   TRY(end_swap());
   ++shape_;
-  while (segments_.size() > 1 && active().base_offset() >= offset) {
+  // One that begins at `offset` stays, empty: its name says where the log ends.
+  while (segments_.size() > 1 && active().base_offset() > offset) {
     for (const std::string& path : active().paths()) TRY(files_.remove(path));
     segments_.pop_back();
     names_changed_ = true;
   }
   TRY_ASSIGN(const auto straddling, active().find(offset));
-  TRY(active().truncate_to(offset, config_));
+  TRY(active().truncate_to(offset));
+  ends_in_compacted_gap_ = cleaned_to_ && *cleaned_to_ >= offset;
   truncate_cleaned_to(active().base_offset());
   // What a leader asks for lies between two batches. In a gap the next batch may come from anywhere behind it.
   const bool is_inside = straddling && straddling->base_offset < offset;
@@ -26,7 +28,7 @@ Result<void> Log::truncate_to(Offset offset) {
   recovery_point_ = std::min(recovery_point_, log_end_offset_);
   if (epochs_.truncate_from_end(log_end_offset_)) TRY(write_epochs());
   producers_.clear();
-  return load_producers(false);
+  return load_producers(true, now);
 }
 
 Result<void> Log::truncate_fully_and_start_at(Offset offset) {

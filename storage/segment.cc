@@ -232,7 +232,7 @@ Result<std::optional<Timestamp>> Segment::first_batch_timestamp() {
   return first_batch_timestamp_;
 }
 
-Result<void> Segment::truncate_to(Offset offset, const LogConfig& config) {
+Result<void> Segment::truncate_to(Offset offset) {
   TRY_ASSIGN(const std::optional<Position> from, find(offset));
   TRY(offset_index_.truncate(offset));
   TRY(time_index_.truncate(offset));
@@ -248,7 +248,7 @@ Result<void> Segment::truncate_to(Offset offset, const LogConfig& config) {
     max_timestamp_ = TimeIndex::Entry{Timestamp(-1), base_offset_};
     first_batch_timestamp_.reset();
   }
-  bytes_since_index_entry_ = std::min(bytes_since_index_entry_, config.index_interval_bytes);
+  bytes_since_index_entry_ = 0;
   return {};
 }
 

@@ -75,7 +75,7 @@ class Segment {
   Result<TimeIndex::Entry> max_timestamp();
   Result<std::optional<Timestamp>> first_batch_timestamp();
 
-  Result<void> truncate_to(Offset offset, const LogConfig& config);
+  Result<void> truncate_to(Offset offset);
   // The segment ends here: the last time index entry, and the indexes to their files.
   Result<void> seal();
   // Gives the descriptors of the indexes back.

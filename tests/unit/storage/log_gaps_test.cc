@@ -12,27 +12,28 @@ using namespace kurier::storage;
 
 namespace {
 
-// [0:k=1][1:a=1] | [2:a=2][3:m=1] | [4:c=1], which lose the record at 1: a segment holds two such batches.
-struct Cleaned {
+struct CompactedLog {
   simulation::SimulatedFileSystem files{1};
   LogOptions options{.directory = "/d/t-0"};
   std::unique_ptr<Log> log;
   Timestamp now{5000};
 
-  Cleaned() {
+  explicit CompactedLog(std::uint64_t segment_bytes) {
     options.config.compact = true;
     options.config.delete_old = false;
-    options.config.segment_bytes = 200;
+    options.config.segment_bytes = segment_bytes;
     open();
-    for (const auto& [key, value] : {std::pair("k", "1"), {"a", "1"}, {"a", "2"}, {"m", "1"}, {"c", "1"}})
-      put(key, value);
-    REQUIRE(log->segment_count() == 3);
+  }
+  void clean() {
     log->high_watermark_is(log->log_end_offset());
     REQUIRE(test::clean(*log, files, now, log->log_end_offset()));
-    REQUIRE(text() == "0:k=1 2:a=2 3:m=1 4:c=1");
-    REQUIRE(log->segment_count() == 3);
     options.cleaned_to = log->cleaned_to();
-    REQUIRE(options.cleaned_to == Offset(4));
+  }
+  void flush() {
+    auto job = log->begin_flush();
+    REQUIRE(job);
+    REQUIRE(job->run());
+    log->complete_flush(*job);
   }
   void open() {
     log.reset();
@@ -58,11 +59,35 @@ struct Cleaned {
   }
 };
 
+// [0:k=1][1:a=1] | [2:a=2][3:m=1] | [4:c=1], which lose the record at 1: a segment holds two such batches.
+struct Cleaned : CompactedLog {
+  Cleaned() : CompactedLog(200) {
+    for (const auto& [key, value] : {std::pair("k", "1"), {"a", "1"}, {"a", "2"}, {"m", "1"}, {"c", "1"}})
+      put(key, value);
+    REQUIRE(log->segment_count() == 3);
+    clean();
+    REQUIRE(text() == "0:k=1 2:a=2 3:m=1 4:c=1");
+    REQUIRE(log->segment_count() == 3);
+    REQUIRE(options.cleaned_to == Offset(4));
+  }
+};
+
 }  // namespace
 
 TEST_CASE("a truncation into a gap ends the log at its target, and what follows begins there") {
-  Cleaned f;
+  // [0:k=1][1:a=1][2:b=1] | [3:a=2][4:b=2][5:c=1] | …: what lies at 1 and 2 goes.
+  CompactedLog f(230);
+  for (const auto& [key, value] : {std::pair("k", "1"), {"a", "1"}, {"b", "1"}, {"a", "2"}, {"b", "2"}, {"c", "1"}})
+    f.put(key, value);
+  const bool is_flushed = GENERATE(true, false);
+  if (is_flushed) f.flush();  // as the broker does it before a cleaning
+  REQUIRE(f.log->roll(f.now));
+  f.clean();
+  REQUIRE(f.text() == "0:k=1 3:a=2 4:b=2 5:c=1");
+  REQUIRE(f.log->segment_count() == 3);
   REQUIRE(f.log->truncate_to(Offset(2)));
+  f.options.recovery_point = f.log->recovery_point();
+  f.options.cleaned_before_recovery_point = is_flushed;
   CHECK(f.log->log_end_offset() == Offset(2));
   CHECK(f.text() == "0:k=1");
   SECTION("and goes on") {
@@ -72,9 +97,11 @@ TEST_CASE("a truncation into a gap ends the log at its target, and what follows 
     CHECK(f.text() == "0:k=1 2:n=1");
     CHECK(f.log->log_end_offset() == Offset(3));
   }
-  SECTION("and a new segment begins where the records end: no gap that a recovery would take for a cut") {
+  // Behind the recovery point a recovery would take the gap for a cut.
+  SECTION("and a new segment begins there, if the gap lies before the recovery point") {
     REQUIRE(f.log->roll(f.now));
-    CHECK(f.log->active_base_offset() == Offset(1));
+    CHECK(f.log->active_base_offset() == Offset(is_flushed ? 2 : 1));
+    CHECK(f.log->log_end_offset() == Offset(2));
     CHECK(f.put("n", "1") == Offset(2));
     f.options.cleaned_before_recovery_point = true;
     f.open();
@@ -87,6 +114,28 @@ TEST_CASE("a truncation into a gap ends the log at its target, and what follows 
     CHECK(f.text() == "0:k=1");
     CHECK(f.log->log_end_offset() == Offset(1));  // as in Apache Kafka: what is there says where it ends
     CHECK(f.log->recovery_point() == Offset(1));
+  }
+}
+
+TEST_CASE("a truncation to where a segment begins keeps it, empty") {
+  Cleaned f;
+  REQUIRE(f.log->truncate_to(Offset(2)));
+  CHECK(f.text() == "0:k=1");
+  CHECK(f.log->log_end_offset() == Offset(2));
+  CHECK(f.log->active_base_offset() == Offset(2));
+  CHECK(f.log->cleaned_to() == Offset(2));
+  REQUIRE(f.log->roll(f.now));  // nothing to end
+  CHECK(f.log->segment_count() == 2);
+  SECTION("and goes on in it") {
+    CHECK(f.put("n", "1") == Offset(2));
+    CHECK(f.log->segment_count() == 2);
+    f.open();
+    CHECK(f.text() == "0:k=1 2:n=1");
+  }
+  SECTION("and is opened again") {
+    f.open();
+    CHECK(f.text() == "0:k=1");
+    CHECK(f.log->log_end_offset() == Offset(2));
   }
 }
 

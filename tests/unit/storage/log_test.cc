@@ -252,6 +252,25 @@ TEST_CASE("a transaction stays open when the log's start moves into it, and what
   CHECK(f.log->aborted_transactions(Offset(5), Offset(11))->size() == 1);
 }
 
+TEST_CASE("a transaction stays open when the log begins inside its only batch, after a start and a truncation too") {
+  Fixture f;
+  f.append(raw_batch({.records = 5,
+                      .producer_id = ProducerId(7),
+                      .producer_epoch = ProducerEpoch(0),
+                      .base_sequence = 0,
+                      .attributes = protocol::kTransactionalMask}));
+  f.append(raw_batch({.records = 5}));
+  f.append(raw_batch({.records = 5}));
+  REQUIRE(f.log->set_log_start_offset(Offset(3)));
+  REQUIRE(f.log->truncate_to(Offset(10)));
+  CHECK(f.log->first_unstable_offset() == Offset(3));
+  f.log.reset();
+  const auto opened =
+      Log::open(f.files, {.directory = "/d/t-0", .config = f.config, .log_start_offset = Offset(3)}, f.now);
+  REQUIRE(opened);
+  CHECK((*opened)->first_unstable_offset() == Offset(3));
+}
+
 TEST_CASE("behind a gap that no index can span a follower's segment begins with its first batch") {
   Fixture f;
   Bytes first = raw_batch({.records = 5});

@@ -465,9 +465,11 @@ void Node::directory_failed(LogDirectoryState& directory, const Error& error) {
 }
 
 // On any shard: as Apache Kafka does when replicas are deleted. A recovery point or log start offset of an earlier topic would
-// make a restart after a crash trust, or throw away, what it must not.
+// make a restart after a crash trust, or throw away, what it must not; what was cleaned of it would count as clean.
 void Node::forget_checkpoints() {
-  main_.post([this] { checkpoints_.begin_round({.recovery_points = true, .log_start_offsets = true}); });
+  main_.post([this] {
+    checkpoints_.begin_round({.recovery_points = true, .log_start_offsets = true, .cleaner_offsets = true});
+  });
 }
 
 // Requests in flight are answered; then the controller is told that the broker goes.

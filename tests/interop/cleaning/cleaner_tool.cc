@@ -97,11 +97,11 @@ class Case {
     } else if (step == "start") {
       TRY(log_->set_log_start_offset(Offset(number(argument))));
     } else if (step == "truncate") {
-      // So that the producers' snapshots are of use, as they are where a broker flushes what it seals.
+      // As before a cleaning in a broker: gaps of compaction lie before the recovery point.
       TRY_ASSIGN(const FlushJob job, log_->begin_flush());
       TRY(job.run());
       log_->complete_flush(job);
-      TRY(log_->truncate_to(std::max(Offset(number(argument)), log_->log_start_offset())));
+      TRY(log_->truncate_to(std::max(Offset(number(argument)), log_->log_start_offset()), now_));
       log_->high_watermark_is(log_->log_end_offset());
     } else if (step == "expire") {
       log_->expire_producers(now_);
@@ -133,10 +133,23 @@ class Case {
     return {};
   }
 
+  // Of a transaction that began before the log's start Apache Kafka takes for the first unstable offset where the next batch
+  // begins that is still there.
+  Result<Offset> last_stable_offset() {
+    const auto unstable = log_->first_unstable_offset();
+    if (!unstable || *unstable > log_->log_start_offset()) return unstable.value_or(log_->log_end_offset());
+    TRY_ASSIGN(const LogRead next, log_->read(*unstable, 1 << 20, log_->log_end_offset(), true));
+    if (next.first_batch_bytes == 0) return log_->log_end_offset();
+    Bytes header(protocol::kBatchHeaderBytes);
+    TRY(next.slice.file->read_at(next.slice.position, header));
+    TRY_ASSIGN(const auto batch, protocol::RecordBatchView::parse_header(header));
+    return std::max(*unstable, batch.base_offset());
+  }
+
   Result<void> clean(int count) {
     std::string rounds;
     while (true) {
-      const Offset stable = log_->first_unstable_offset().value_or(log_->log_end_offset());
+      TRY_ASSIGN(const Offset stable, last_stable_offset());
       TRY_ASSIGN(const CleanerAssessment assessment, log_->assess_cleaning(stable, now_));
       if (!assessment.is_due) break;
       TRY_ASSIGN(const auto cleaned, test::clean(*log_, files_, now_, stable, limits_));

@@ -142,7 +142,8 @@ Result<void> LogManager::adopt(const replication::TopicImage& topic, const repli
   if (leads) ports_.observer.leads(adopted, partition_ports());
   table_.add(std::move(adopted));
   for (std::size_t i = 0; i < partition.replicas.size(); ++i) {
-    const DirectoryId told = i < partition.directories.size() ? partition.directories[i] : kZeroUuid;
+    const DirectoryId told =
+        i < partition.directories.size() ? partition.directories[i] : replication::kUnassignedDirectory;
     if (partition.replicas[i] == config_.node_id && told != directory) {
       untold_.push_back({topic.id, partition.partition_id, directory});
     }

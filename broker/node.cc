@@ -29,6 +29,8 @@ using replication::LocalController;
 
 // How long requests in flight may take to be answered, and the answers to be read, when the node stops.
 constexpr std::chrono::seconds kDrainMax(10);
+// How long connections may take to be closed when the node gives up.
+constexpr std::chrono::seconds kGiveUpMax(1);
 constexpr std::chrono::milliseconds kNever = std::chrono::hours(24 * 365);  // an interval may be longer than a clock can count
 
 Result<net::ServerOptions> server_options(const config::NetworkConfig& network, std::size_t shards,
@@ -87,6 +89,7 @@ class Node {
   Result<void> finish_stop();
   void stop_threads();
   void give_up(const Error& error);
+  void one_shard_is_closed();
   void directory_failed(LogDirectoryState& directory, const Error& error);
   void forget_checkpoints();
   void maintain_regularly(ShardRuntime& shard);
@@ -440,10 +443,25 @@ void Node::write_checkpoints_regularly() {
   }
 }
 
-// On the first shard.
+// On the first shard. Clients see their connections closed and turn to another broker; what waits for an answer gets none.
 void Node::give_up(const Error& error) {
+  if (!outcome_) return;
   outcome_ = std::unexpected(error);
-  main_.stop();
+  is_stopping_ = true;
+  shards_to_drain_ = runtimes_.size();
+  for (ShardRuntime& shard : runtimes_) {
+    shard.reactor->post([this, &shard] {
+      if (!shard.server) return main_.post([this] { one_shard_is_closed(); });
+      shard.broker->begin_shutdown();
+      shard.server->drain([this] { main_.post([this] { one_shard_is_closed(); }); });
+      shard.server->close_all();
+    });
+  }
+  main_.start(clock_.monotonic() + kGiveUpMax, [this] { main_.stop(); });
+}
+
+void Node::one_shard_is_closed() {
+  if (--shards_to_drain_ == 0) main_.stop();
 }
 
 // On any shard.
@@ -474,6 +492,7 @@ void Node::forget_checkpoints() {
 
 // Requests in flight are answered; then the controller is told that the broker goes.
 void Node::begin_stop(int signal_number) {
+  if (!outcome_) return;  // it stops already
   LOG_INFO("stopping on signal {}: a second one ends the process at once", signal_number);
   log::flush();
   is_stopping_ = true;
@@ -495,7 +514,7 @@ void Node::begin_stop(int signal_number) {
 }
 
 void Node::one_shard_has_drained() {
-  if (--shards_to_drain_ > 0) return;
+  if (!outcome_ || --shards_to_drain_ > 0) return;
   controller_->shut_down_broker([this] { main_.post([this] { main_.stop(); }); });
 }
 

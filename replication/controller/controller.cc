@@ -29,10 +29,12 @@ const std::string* colliding_topic(const MetadataImage& image, const std::string
   return nullptr;
 }
 
-// One log directory is where the replica goes; with several the broker chooses and tells (AssignReplicasToDirs).
+// One log directory is where the replica goes; with several the broker chooses and tells (AssignReplicasToDirs). A broker
+// that named none is one from before KIP-858.
 DirectoryId directory_on(const MetadataImage& image, BrokerId id) {
   const BrokerImage* broker = image.broker(id);
-  return broker != nullptr && broker->log_dirs.size() == 1 ? broker->log_dirs.front() : kZeroUuid;
+  if (broker == nullptr || broker->log_dirs.size() > 1) return kUnassignedDirectory;
+  return broker->log_dirs.empty() ? kMigratingDirectory : broker->log_dirs.front();
 }
 
 }  // namespace

@@ -81,8 +81,9 @@ class Controller {
   // The first records of a new log (KIP-868 transaction): the features of the bootstrap snapshot, and with ELR the
   // cluster's min.insync.replicas (KIP-966). `bootstrap` is what the 0-0 checkpoint or 4.3's bootstrap.checkpoint holds.
   [[nodiscard]] std::vector<MetadataRecord> bootstrap(const MetadataImage& bootstrap) const;
+  // None where the level of metadata.version is below 3.7-IV0 (KIP-919).
   [[nodiscard]] std::vector<MetadataRecord> register_controller(
-      BrokerId id, const Uuid& incarnation_id,
+      const MetadataImage& image, BrokerId id, const Uuid& incarnation_id,
       const std::vector<protocol::RegisterControllerRecord::ControllerEndpoint>& endpoints) const;
   // A node's own earlier incarnation is known to be gone: it is replaced at once, and what it led has no leader until the
   // new one is unfenced. The new broker epoch is the offset of the first record.

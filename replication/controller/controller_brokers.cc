@@ -19,15 +19,12 @@ PartitionChangeRecord change_of(const PartitionImage& partition) {
   return change;
 }
 
-// KIP-858: records name directories from metadata.version 3.7-IV2 on.
-bool knows_directories(const MetadataImage& image) { return image.record_versions().metadata_version >= 19; }
-
-// Where the replica of the partition lies; zero: not told yet.
+// Where the replica of the partition lies.
 DirectoryId directory_of(const PartitionImage& partition, BrokerId id) {
   const auto replica = std::ranges::find(partition.replicas, id) - partition.replicas.begin();
   return static_cast<std::size_t>(replica) < partition.directories.size()
              ? partition.directories[static_cast<std::size_t>(replica)]
-             : kZeroUuid;
+             : kUnassignedDirectory;
 }
 
 template <class Feature>
@@ -69,8 +66,9 @@ std::vector<MetadataRecord> Controller::bootstrap(const MetadataImage& bootstrap
 }
 
 std::vector<MetadataRecord> Controller::register_controller(
-    BrokerId id, const Uuid& incarnation_id,
+    const MetadataImage& image, BrokerId id, const Uuid& incarnation_id,
     const std::vector<protocol::RegisterControllerRecord::ControllerEndpoint>& endpoints) const {
+  if (!image.record_versions().knows_controller_registration()) return {};
   protocol::RegisterControllerRecord record;
   record.controller_id = id;
   record.incarnation_id = incarnation_id;
@@ -190,12 +188,12 @@ std::vector<MetadataRecord> Controller::fence(const MetadataImage& image, Broker
 std::vector<MetadataRecord> Controller::assign_directories(const MetadataImage& image, BrokerId broker,
                                                            const std::vector<DirectoryAssignment>& assignments) const {
   std::vector<MetadataRecord> records;
-  if (!knows_directories(image)) return records;
+  if (!image.record_versions().knows_directories()) return records;
   for (const DirectoryAssignment& assignment : assignments) {
     const PartitionImage* partition = image.partition(assignment.topic, assignment.partition);
     if (partition == nullptr) continue;
     std::vector<DirectoryId> directories = partition->directories;
-    directories.resize(partition->replicas.size());
+    directories.resize(partition->replicas.size(), kUnassignedDirectory);
     bool changes = false;
     for (std::size_t i = 0; i < directories.size(); ++i) {
       if (partition->replicas[i] != broker || directories[i] == assignment.directory) continue;
@@ -213,7 +211,7 @@ std::vector<MetadataRecord> Controller::assign_directories(const MetadataImage& 
 std::vector<MetadataRecord> Controller::directories_failed(const MetadataImage& image, BrokerId id,
                                                            const std::vector<DirectoryId>& failed) const {
   const BrokerImage* broker = image.broker(id);
-  if (broker == nullptr || !knows_directories(image)) return {};
+  if (broker == nullptr || !image.record_versions().knows_directories()) return {};
   protocol::BrokerRegistrationChangeRecord change = registration_change(*broker);
   for (const DirectoryId& directory : broker->log_dirs) {
     if (std::ranges::find(failed, directory) == failed.end()) change.log_dirs.push_back(directory);

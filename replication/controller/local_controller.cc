@@ -93,7 +93,8 @@ Result<void> LocalController::begin() {
     latest_ = bootstrap;  // the record versions of the records that follow are those of its features
     TRY(append(controller_.bootstrap(bootstrap)));
   }
-  TRY(append(controller_.register_controller(options_.log.self.id, options_.incarnation_id, options_.controller_endpoints)));
+  TRY(append(controller_.register_controller(latest_, options_.log.self.id, options_.incarnation_id,
+                                             options_.controller_endpoints)));
   const Offset first = log_->log_end_offset();
   TRY(append(controller_.register_broker(latest_, options_.broker, first)));
   broker_epoch_ = BrokerEpoch(first.value());

@@ -71,8 +71,8 @@ Result<void> MetadataDelta::apply(const protocol::PartitionRecord& record) {
   PartitionImage partition = record;
   none_if_empty(partition.eligible_leader_replicas);
   none_if_empty(partition.last_known_elr);
-  // A record from before KIP-858 names no directories: they are unassigned.
-  if (partition.directories.empty()) partition.directories.resize(partition.replicas.size());
+  // A record from before KIP-858 names no directories.
+  if (partition.directories.empty()) partition.directories.resize(partition.replicas.size(), kMigratingDirectory);
   topic->partitions[record.partition_id] = std::move(partition);
   return {};
 }
@@ -102,7 +102,7 @@ Result<void> MetadataDelta::apply(const protocol::PartitionChangeRecord& record)
   PartitionImage& partition = found->second;
   if (record.replicas) {
     // The directories go with the replicas; a replica that is new has none yet.
-    std::vector<Uuid> directories(record.replicas->size());
+    std::vector<DirectoryId> directories(record.replicas->size(), kUnassignedDirectory);
     for (std::size_t i = 0; i < record.replicas->size(); ++i) {
       const auto old = std::ranges::find(partition.replicas, (*record.replicas)[i]);
       const auto index = static_cast<std::size_t>(old - partition.replicas.begin());

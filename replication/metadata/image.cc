@@ -21,13 +21,12 @@ bool operator==(const MetadataImage& left, const MetadataImage& right) {
 }
 
 bool has_online_replica(const BrokerImage& broker, const PartitionImage& partition) {
-  constexpr Uuid kLost{0, 1};
-  constexpr Uuid kMigrating{0, 2};
   for (std::size_t i = 0; i < partition.replicas.size() && i < partition.directories.size(); ++i) {
     if (partition.replicas[i] != broker.broker_id) continue;
     const DirectoryId& directory = partition.directories[i];
-    if (directory == kLost) return false;
-    const bool is_told = !directory.is_zero() && directory != kMigrating && !broker.log_dirs.empty();
+    if (directory == kLostDirectory) return false;
+    const bool is_told =
+        directory != kMigratingDirectory && directory != kUnassignedDirectory && !broker.log_dirs.empty();
     return !is_told || std::ranges::find(broker.log_dirs, directory) != broker.log_dirs.end();
   }
   return true;
@@ -95,7 +94,9 @@ std::vector<MetadataRecord> to_records(const MetadataImage& image) {
     records.emplace_back(record);
   }
   for (const auto& [id, broker] : *image.brokers_) records.emplace_back(broker);
-  for (const auto& [id, controller] : *image.controllers_) records.emplace_back(controller);
+  if (image.record_versions().knows_controller_registration()) {
+    for (const auto& [id, controller] : *image.controllers_) records.emplace_back(controller);
+  }
   for (const auto& [id, topic] : *image.topics_) {
     protocol::TopicRecord record;
     record.name = topic->name;

@@ -39,6 +39,11 @@ class CopyOnWrite {
   std::shared_ptr<T> value_;
 };
 
+// Directories that are none (KIP-858): of a replica from before records named them; not chosen yet; gone.
+inline constexpr DirectoryId kMigratingDirectory{0, 0};
+inline constexpr DirectoryId kUnassignedDirectory{0, 1};
+inline constexpr DirectoryId kLostDirectory{0, 2};
+
 using PartitionImage = protocol::PartitionRecord;     // its lists of ELR are none rather than empty
 using BrokerImage = protocol::RegisterBrokerRecord;   // fenced, in_controlled_shutdown, log_dirs: as of now
 

@@ -14,9 +14,9 @@ using protocol::RegisterBrokerRecord;
 
 constexpr std::uint32_t kFrameVersion = 1;
 // Levels of metadata.version from which on a record may have a version.
-constexpr std::int16_t kDirectories = 17;    // 3.7-IV2, KIP-858
-constexpr std::int16_t kMigration = 8;       // 3.4-IV0
-constexpr std::int16_t kCordoned = 30;       // 4.3-IV0, KIP-1066
+constexpr std::int16_t kMigration = 8;  // 3.4-IV0
+constexpr std::int16_t kElr = 23;       // 4.0-IV1, KIP-966
+constexpr std::int16_t kCordoned = 30;  // 4.3-IV0, KIP-1066
 
 // The lowest version that can say it, as Kafka's controller chooses.
 std::int16_t version_for(const BrokerRegistrationChangeRecord& record) {
@@ -26,8 +26,23 @@ std::int16_t version_for(const BrokerRegistrationChangeRecord& record) {
 }
 
 std::int16_t version_for_partition(const RecordVersions& versions) {
-  if (versions.elr) return 2;
-  return versions.metadata_version >= kDirectories ? 1 : 0;
+  if (versions.metadata_version >= kElr) return 2;
+  return versions.knows_directories() ? 1 : 0;
+}
+
+// What the finalized levels cannot say is left out, as Kafka's image writer leaves it out.
+template <class Message>
+void keep_what_can_be_said(Message& message, const RecordVersions& versions) {
+  if constexpr (std::is_same_v<Message, RegisterBrokerRecord>) {
+    if (!versions.knows_directories()) message.log_dirs.clear();
+    if (versions.metadata_version < kCordoned) message.cordoned_log_dirs.reset();
+  } else {
+    if (!versions.knows_directories()) message.directories = {};
+    if (!versions.elr) {
+      message.eligible_leader_replicas.reset();
+      message.last_known_elr.reset();
+    }
+  }
 }
 
 }  // namespace
@@ -39,7 +54,7 @@ std::int16_t version_of(const MetadataRecord& record, const RecordVersions& vers
   }
   if (std::holds_alternative<RegisterBrokerRecord>(record)) {
     if (versions.metadata_version >= kCordoned) return 4;
-    if (versions.metadata_version >= kDirectories) return 3;
+    if (versions.knows_directories()) return 3;
     return versions.metadata_version >= kMigration ? 2 : 1;
   }
   return 0;
@@ -53,7 +68,15 @@ Bytes encode_record(const MetadataRecord& record, const RecordVersions& versions
       [&](const auto& message) {
         writer.uvarint(static_cast<std::uint32_t>(message.kRecordType));
         writer.uvarint(static_cast<std::uint32_t>(version));
-        message.encode(writer, version);
+        using Message = std::remove_cvref_t<decltype(message)>;
+        if constexpr (std::is_same_v<Message, RegisterBrokerRecord> || std::is_same_v<Message, PartitionRecord> ||
+                      std::is_same_v<Message, PartitionChangeRecord>) {
+          Message sayable = message;
+          keep_what_can_be_said(sayable, versions);
+          sayable.encode(writer, version);
+        } else {
+          message.encode(writer, version);
+        }
       },
       record);
   KURIER_CHECK_MESSAGE(writer.ok(), writer.error());

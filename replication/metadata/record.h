@@ -15,6 +15,9 @@ using protocol::MetadataRecord;
 struct RecordVersions {
   std::int16_t metadata_version = 33;  // metadata.version: 4.4-IV2
   bool elr = true;                     // eligible.leader.replicas.version ≥ 1
+
+  [[nodiscard]] bool knows_directories() const { return metadata_version >= 17; }  // 3.7-IV2, KIP-858
+  [[nodiscard]] bool knows_controller_registration() const { return metadata_version >= 15; }  // 3.7-IV0, KIP-919
 };
 
 [[nodiscard]] Bytes encode_record(const MetadataRecord& record, const RecordVersions& versions);

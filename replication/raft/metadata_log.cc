@@ -158,7 +158,9 @@ Result<void> MetadataLog::become_leader(Timestamp now) {
              .leader_epoch = std::max(quorum_.leader_epoch, last_epoch_) + 1,
              .voted_id = BrokerId(-1),
              .voted_directory_id = {}};
-  TRY(write_quorum_state(files_, directory_, quorum_));
+  std::vector<BrokerId> voters;
+  for (const Voter& voter : voters_) voters.push_back(voter.id);
+  TRY(write_quorum_state(files_, directory_, quorum_, kraft_version_, voters));
 
   std::vector<ControlRecord> records{leader_change_record(options_.self.id, {&options_.self.id, 1})};
   // KIP-853: the voters of the bootstrap snapshot enter the log with its first leader. Endpoints that changed since are

@@ -29,7 +29,14 @@ Result<std::int32_t> number_of(std::string_view json, std::string_view name) {
 
 }  // namespace
 
-std::string to_json(const QuorumState& state) {
+std::string to_json(const QuorumState& state, std::int16_t kraft_version, const std::vector<BrokerId>& voters) {
+  if (kraft_version == 0) {
+    std::string list;
+    for (BrokerId voter : voters) list += fmt::format(R"({}{{"voterId":{}}})", list.empty() ? "" : ",", voter.value());
+    return fmt::format(
+        R"({{"clusterId":"","leaderId":{},"leaderEpoch":{},"votedId":{},"appliedOffset":0,"currentVoters":[{}],"data_version":0}})",
+        state.leader_id.value(), state.leader_epoch.value(), state.voted_id.value(), list);
+  }
   return fmt::format(R"({{"leaderId":{},"leaderEpoch":{},"votedId":{},"votedDirectoryId":"{}","data_version":1}})",
                      state.leader_id.value(), state.leader_epoch.value(), state.voted_id.value(),
                      state.voted_directory_id.to_string());
@@ -67,8 +74,10 @@ Result<std::optional<QuorumState>> read_quorum_state(FileSystem& files, const st
   return *state;
 }
 
-Result<void> write_quorum_state(FileSystem& files, const std::string& directory, const QuorumState& state) {
-  return write_file_atomically(files, directory + std::string(kFileName), as_bytes(to_json(state)));
+Result<void> write_quorum_state(FileSystem& files, const std::string& directory, const QuorumState& state,
+                                std::int16_t kraft_version, const std::vector<BrokerId>& voters) {
+  return write_file_atomically(files, directory + std::string(kFileName),
+                               as_bytes(to_json(state, kraft_version, voters)));
 }
 
 }  // namespace kurier::replication

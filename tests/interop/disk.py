@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
 """One directory, served by kurier and by Apache Kafka in turn: the same topics, ids and records, clean and after kill -9."""
+import json
 import pathlib
 import subprocess
 import tempfile
@@ -12,12 +13,12 @@ RECORDS = {"plain": "none", "zipped": "gzip", "zstandard": "zstd"}
 class ApacheKafka:
     """Started on the directory of a Kurier, with its ports."""
 
-    def __init__(self, classpath, node, settings=()):
+    def __init__(self, classpath, node, settings=(), bootstrap=True):
         self.node = node
         properties = node.directory / "kafka.properties"
         properties.write_text(f"""process.roles=broker,controller
 node.id=1
-controller.quorum.bootstrap.servers=127.0.0.1:{node.controller_port}
+{f"controller.quorum.bootstrap.servers=127.0.0.1:{node.controller_port}" if bootstrap else ""}
 listeners=PLAINTEXT://127.0.0.1:{node.port},CONTROLLER://127.0.0.1:{node.controller_port}
 inter.broker.listener.name=PLAINTEXT
 controller.listener.names=CONTROLLER
@@ -129,6 +130,48 @@ def kafka_formats(kafka_classpath):
             node.kill()
 
 
+def of_release(kafka_classpath, release):
+    """A cluster at the levels of an older release, with static voters: only what those levels know may be written."""
+    with tempfile.TemporaryDirectory(prefix="kurier-disk-") as directory:
+        node = Kurier(directory)
+        voters = f"controller.quorum.voters=1@127.0.0.1:{node.controller_port}"
+        node.settings = [voters, "metadata.log.max.record.bytes.between.snapshots=100"]
+        properties = node.directory / "format.properties"
+        properties.write_text(f"""process.roles=broker,controller
+node.id=1
+{voters}
+listeners=PLAINTEXT://127.0.0.1:{node.port},CONTROLLER://127.0.0.1:{node.controller_port}
+controller.listener.names=CONTROLLER
+log.dirs={','.join(map(str, node.log_dirs))}
+""")
+        subprocess.run(["java", "-cp", f"{kafka_classpath}/*", "kafka.tools.StorageTool", "format", "-t", "MkU3OEVBNTcwNTJENDM2Qg",
+                        "-c", str(properties), "--release-version", release], check=True, stdout=subprocess.DEVNULL,
+                       stderr=subprocess.DEVNULL)
+        metadata = node.log_dirs[0] / "__cluster_metadata-0"
+        kafka = None
+        try:
+            node.start()
+            produce(node, "first")
+            assert node.stop() == 0
+            assert len(list(metadata.glob("*.checkpoint"))) > 1, "no snapshot was written at these levels"
+            ours = json.loads((metadata / "quorum-state").read_text())
+            kafka = ApacheKafka(kafka_classpath, node, [voters], bootstrap=False).wait_until_ready()
+            expect(node, "first")
+            produce(node, "second")
+            kafka.stop()
+            theirs = json.loads((metadata / "quorum-state").read_text())
+            assert theirs["leaderEpoch"] > ours["leaderEpoch"]
+            assert dict(ours, leaderEpoch=0) == dict(theirs, leaderEpoch=0), (ours, theirs)
+            node.start()
+            expect(node, "first", "second")
+            produce(node, "third")
+            assert node.stop() == 0
+        finally:
+            node.kill()
+            if kafka:
+                kafka.kill()
+
+
 def main():
     checks = Checks()
     classpath = jars("kafka")
@@ -138,6 +181,8 @@ def main():
     for kurier_ends, kafka_ends in (("clean", "clean"), ("kill -9", "kill -9")):
         checks.check(f"kurier ({kurier_ends}), Apache Kafka ({kafka_ends}), kurier", turn_about, classpath, kurier_ends, kafka_ends)
     checks.check("formatted and first served by Apache Kafka", kafka_formats, classpath)
+    for release in ("3.3", "3.6", "3.9"):
+        checks.check(f"at the levels of {release}: kurier, Apache Kafka, kurier", of_release, classpath, release)
     checks.finish()
 
 

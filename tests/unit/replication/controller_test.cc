@@ -321,11 +321,44 @@ TEST_CASE("a metadata transaction that is aborted leaves no trace") {
   CHECK(delta.image() == before);
 }
 
+TEST_CASE("a record says what the level of metadata.version can say, and no more") {
+  protocol::RegisterBrokerRecord broker;
+  broker.log_dirs = {DirectoryId{5, 6}};
+  broker.cordoned_log_dirs.emplace();
+  protocol::PartitionRecord partition;
+  partition.replicas = {BrokerId(1)};
+  partition.directories = {DirectoryId{5, 6}};
+  partition.eligible_leader_replicas = {BrokerId(1)};
+  for (const std::int16_t level : {std::int16_t{7}, std::int16_t{8}, std::int16_t{16}, std::int16_t{17},
+                                   std::int16_t{22}, std::int16_t{23}, std::int16_t{30}, std::int16_t{33}}) {
+    for (const bool elr : {false, level >= 23}) {
+      const RecordVersions versions{level, elr};
+      const auto broker_back = decode_record(encode_record(broker, versions));
+      const auto partition_back = decode_record(encode_record(partition, versions));
+      REQUIRE(broker_back);
+      REQUIRE(partition_back);
+      const auto& registered = std::get<protocol::RegisterBrokerRecord>(*broker_back);
+      CHECK(registered.log_dirs.size() == (level >= 17 ? 1 : 0));
+      CHECK(registered.cordoned_log_dirs.has_value() == (level >= 30));
+      const auto& placed = std::get<protocol::PartitionRecord>(*partition_back);
+      CHECK(placed.directories.size() == (level >= 17 ? 1 : 0));
+      CHECK(placed.eligible_leader_replicas.has_value() == elr);
+    }
+  }
+  CHECK(version_of(partition, {23, false}) == 2);
+  CHECK(version_of(partition, {22, false}) == 1);
+  CHECK(version_of(partition, {16, false}) == 0);
+}
+
 TEST_CASE("quorum-state is Apache Kafka's") {
   QuorumState state{BrokerId(1), LeaderEpoch(7), BrokerId(-1), {}};
-  CHECK(to_json(state) ==
+  CHECK(to_json(state, 1, {BrokerId(1)}) ==
         R"({"leaderId":1,"leaderEpoch":7,"votedId":-1,"votedDirectoryId":"AAAAAAAAAAAAAAAAAAAAAA","data_version":1})");
-  CHECK(parse_quorum_state(to_json(state)) == state);
+  CHECK(parse_quorum_state(to_json(state, 1, {BrokerId(1)})) == state);
+  CHECK(to_json(state, 0, {BrokerId(1), BrokerId(2)}) ==
+        R"({"clusterId":"","leaderId":1,"leaderEpoch":7,"votedId":-1,"appliedOffset":0,)"
+        R"("currentVoters":[{"voterId":1},{"voterId":2}],"data_version":0})");
+  CHECK(parse_quorum_state(to_json(state, 0, {BrokerId(1)})) == state);
   CHECK(parse_quorum_state(R"({"clusterId":"","leaderId":3,"leaderEpoch":4,"votedId":-1,"appliedOffset":0,)"
                            R"("currentVoters":[{"voterId":1}],"data_version":0})") ==
         QuorumState{BrokerId(3), LeaderEpoch(4), BrokerId(-1), {}});

@@ -107,6 +107,7 @@ Result<void> LocalController::begin() {
 
 // Replays the records into the latest image and appends them as one batch.
 Result<void> LocalController::append(const std::vector<MetadataRecord>& records) {
+  if (records.empty()) return {};
   TRY_ASSIGN(MetadataDelta delta, replayed(records));
   latest_ = delta.take();
   return append_now(records);

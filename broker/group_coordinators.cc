@@ -8,7 +8,6 @@
 namespace kurier::broker {
 namespace {
 
-constexpr const char* kTopic = "__consumer_offsets";
 // Longer than a view takes to open, shorter than anybody's request timeout.
 constexpr std::chrono::milliseconds kLoadPatience(500);
 
@@ -26,7 +25,7 @@ coordinator::GroupOptions options_of(const config::NodeConfig& config) {
 }  // namespace
 
 GroupCoordinators::GroupCoordinators(Ports ports, const config::NodeConfig& config)
-    : ports_(ports), config_(config), options_(options_of(config)) {}
+    : ports_(ports), config_(config), options_(options_of(config)), partitions_(config.offsets.topic.partitions) {}
 
 GroupCoordinators::~GroupCoordinators() { resign_all(); }
 
@@ -62,8 +61,10 @@ void GroupCoordinators::leads(const std::shared_ptr<Partition>& partition, Parti
   });
 }
 
-void GroupCoordinators::start() {
+void GroupCoordinators::start(const replication::MetadataImage& image) {
   started_ = true;
+  const auto topic = image.topic(kTopic);
+  if (topic && !topic->partitions.empty()) partitions_ = static_cast<std::int32_t>(topic->partitions.size());
   for (const auto& [index, beginning] : std::exchange(not_begun_, {})) begin(beginning);
 }
 

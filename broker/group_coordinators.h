@@ -11,6 +11,7 @@
 #include "broker/state_store.h"
 #include "config/node_config.h"
 #include "coordinator/group/group_machine.h"
+#include "coordinator/group/java_strings.h"
 #include "coordinator/runtime/coordinator_runtime.h"
 
 namespace kurier::broker {
@@ -29,6 +30,7 @@ class GroupCoordinators final : public PartitionObserver {
     LogDirectories& directories;
     StateStore& store;
   };
+  static constexpr const char* kTopic = "__consumer_offsets";
   GroupCoordinators(Ports ports, const config::NodeConfig& config);
   ~GroupCoordinators() override;
 
@@ -36,6 +38,11 @@ class GroupCoordinators final : public PartitionObserver {
   [[nodiscard]] std::expected<std::shared_ptr<GroupRuntime>, protocol::ErrorCode> find(PartitionIndex partition) const;
   // The same for a request, which waits a moment for one that loads: clients would come back after a pause of their own.
   Task<std::expected<std::shared_ptr<GroupRuntime>, protocol::ErrorCode>> find_loaded(PartitionIndex partition) const;
+  // Where a group belongs. As in Apache Kafka that is decided at the start, by the partitions that there are then, or by
+  // offsets.topic.num.partitions: more of them (CreatePartitions) move groups at the next one.
+  [[nodiscard]] PartitionIndex partition_of(std::string_view group) const {
+    return PartitionIndex(coordinator::group_partition(group, partitions_));
+  }
   [[nodiscard]] const coordinator::GroupOptions& options() const { return options_; }
   [[nodiscard]] const std::map<PartitionIndex, std::shared_ptr<GroupRuntime>>& all() const { return runtimes_; }
 
@@ -44,7 +51,7 @@ class GroupCoordinators final : public PartitionObserver {
   void leads_no_longer(const std::shared_ptr<Partition>& partition) override;
 
   // From now on coordinators load; once, when the node serves.
-  void start();
+  void start(const replication::MetadataImage& image);
   void topics_deleted(const std::map<TopicId, std::string>& topics);
   void expire_offsets_regularly();
   // Whoever waits is answered, and nothing is answered from now on.
@@ -66,6 +73,7 @@ class GroupCoordinators final : public PartitionObserver {
   coordinator::GroupOptions options_;
   std::map<PartitionIndex, std::shared_ptr<GroupRuntime>> runtimes_;
   bool started_ = false;
+  std::int32_t partitions_;
   std::map<PartitionIndex, Beginning> not_begun_;
 };
 

@@ -370,7 +370,7 @@ void Node::serve() {
   for (ShardRuntime& shard : runtimes_) {
     shard.reactor->post([this, &shard] {
       shard.server->start();
-      shard.groups->start();
+      shard.groups->start(*shard.broker->image());
       shard.groups->expire_offsets_regularly();
       maintain_regularly(shard);
     });

@@ -3,7 +3,6 @@
 #include "broker/api/handlers.h"
 #include "broker/api/topic_views.h"
 #include "broker/cluster_control.h"
-#include "coordinator/group/java_strings.h"
 #include "protocol/messages/find_coordinator_request.h"
 #include "protocol/messages/find_coordinator_response.h"
 
@@ -20,7 +19,6 @@ constexpr std::int8_t kShare = 2;
 constexpr const char* kInvalidRequest =
     "This most likely occurs because of a request being malformed by the client library or the message was sent to an "
     "incompatible broker. See the broker logs for more details.";
-constexpr const char* kOffsetsTopic = "__consumer_offsets";
 
 void no_coordinator(Coordinator& out, ErrorCode error, std::string message) {
   out.node_id = BrokerId(-1);
@@ -30,14 +28,11 @@ void no_coordinator(Coordinator& out, ErrorCode error, std::string message) {
   out.error_message = std::move(message);
 }
 
-void describe(const replication::MetadataImage& image, const Call& call, const std::string& key, Coordinator& out) {
+void describe(const replication::MetadataImage& image, const Call& call, const std::string& key,
+              PartitionIndex index, Coordinator& out) {
   out.key = key;
-  const auto topic = image.topic(kOffsetsTopic);
-  const replication::PartitionImage* partition = nullptr;
-  if (topic && !topic->partitions.empty()) {
-    const auto index = coordinator::group_partition(key, static_cast<std::int32_t>(topic->partitions.size()));
-    partition = image.partition(topic->id, PartitionIndex(index));
-  }
+  const auto topic = image.topic(GroupCoordinators::kTopic);
+  const replication::PartitionImage* partition = topic ? image.partition(topic->id, index) : nullptr;
   const replication::BrokerImage* leader = partition == nullptr ? nullptr : image.broker(partition->leader);
   const auto address =
       leader == nullptr || leader->fenced ? std::nullopt : address_of(*leader, call.connection.listener_name);
@@ -48,11 +43,12 @@ void describe(const replication::MetadataImage& image, const Call& call, const s
 }
 
 Task<void> make_offsets_topic(Broker& broker) {
-  if (broker.image()->topic(kOffsetsTopic)) co_return;
-  const auto created = co_await broker.control().create_topics(creation_of({kOffsetsTopic}, broker.config()));
+  constexpr const char* kTopic = GroupCoordinators::kTopic;
+  if (broker.image()->topic(kTopic)) co_return;
+  const auto created = co_await broker.control().create_topics(creation_of({kTopic}, broker.config()));
   for (const auto& result : created.topics) {
     if (result.error_code == ErrorCode::kNone || result.error_code == ErrorCode::kTopicAlreadyExists) continue;
-    LOG_WARN("{} could not be created: {} {}", kOffsetsTopic, protocol::to_string(result.error_code),
+    LOG_WARN("{} could not be created: {} {}", kTopic, protocol::to_string(result.error_code),
              result.error_message.value_or(""));
   }
 }
@@ -72,7 +68,7 @@ Task<net::Reply> find_coordinator(Broker& broker, Call call) {
     for (const std::string& key : request->coordinator_keys) {
       Coordinator& out = response.coordinators.emplace_back();
       if (request->key_type == kGroup) {
-        describe(*image, call, key, out);
+        describe(*image, call, key, broker.groups().partition_of(key), out);
       } else {
         out.key = key;
         const bool may_be_there = request->key_type == kTransaction || request->key_type == kShare;

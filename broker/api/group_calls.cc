@@ -1,7 +1,5 @@
 #include "broker/api/group_calls.h"
 
-#include "coordinator/group/java_strings.h"
-
 namespace kurier::broker::api {
 
 using protocol::ErrorCode;
@@ -45,11 +43,10 @@ Task<void> read_here(Broker& broker, Reading& reading) {
 
 }  // namespace
 
-std::expected<GroupPlace, ErrorCode> place_of_group(const Broker& broker, const std::string& group) {
-  const auto topic = broker.image()->topic("__consumer_offsets");
-  if (!topic || topic->partitions.empty()) return std::unexpected(ErrorCode::kNotCoordinator);
-  const PartitionIndex partition(
-      coordinator::group_partition(group, static_cast<std::int32_t>(topic->partitions.size())));
+std::expected<GroupPlace, ErrorCode> place_of_group(Broker& broker, const std::string& group) {
+  const auto topic = broker.image()->topic(GroupCoordinators::kTopic);
+  if (!topic) return std::unexpected(ErrorCode::kNotCoordinator);
+  const PartitionIndex partition = broker.groups().partition_of(group);
   const auto found = topic->partitions.find(partition);
   if (found == topic->partitions.end() || found->second.leader != broker.config().node_id) {
     return std::unexpected(ErrorCode::kNotCoordinator);

@@ -18,8 +18,7 @@ struct GroupPlace {
   ShardIndex owner = 0;
 };
 // NOT_COORDINATOR where this broker does not lead the group's partition of __consumer_offsets, or where that topic is missing.
-[[nodiscard]] std::expected<GroupPlace, protocol::ErrorCode> place_of_group(const Broker& broker,
-                                                                            const std::string& group);
+[[nodiscard]] std::expected<GroupPlace, protocol::ErrorCode> place_of_group(Broker& broker, const std::string& group);
 
 [[nodiscard]] coordinator::RequestContext request_context(const Call& call);
 

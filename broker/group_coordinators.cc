@@ -25,7 +25,7 @@ coordinator::GroupOptions options_of(const config::NodeConfig& config) {
 }  // namespace
 
 GroupCoordinators::GroupCoordinators(Ports ports, const config::NodeConfig& config)
-    : ports_(ports), config_(config), options_(options_of(config)), partitions_(config.offsets.topic.partitions) {}
+    : ports_(ports), config_(config), options_(options_of(config)), partitions_(config.offsets.topic.partitions), sweeper_(ports.executor) {}
 
 GroupCoordinators::~GroupCoordinators() { resign_all(); }
 
@@ -119,17 +119,9 @@ void GroupCoordinators::leads_no_longer(const std::shared_ptr<Partition>& partit
 }
 
 void GroupCoordinators::topics_deleted(const std::map<TopicId, std::string>& topics) {
-  std::vector<coordinator::DeletedTopic> deleted;
-  for (const auto& [id, name] : topics) deleted.push_back({name, id});
-  if (deleted.empty()) return;
-  for (const auto& [index, runtime] : runtimes_) {
-    if (runtime->availability() != protocol::ErrorCode::kNone) continue;
-    for (const std::string& group : runtime->machine().groups().group_ids()) {
-      runtime->perform([group, deleted](coordinator::GroupMachine& machine, coordinator::Now now) {
-        return machine.groups().topics_deleted(group, deleted, now);
-      });
-    }
-  }
+  coordinator::DeletedTopics deleted;
+  for (const auto& [id, name] : topics) deleted.insert({name, id});
+  for (const auto& [index, runtime] : runtimes_) sweeper_.forget(runtime, deleted);
 }
 
 void GroupCoordinators::expire_offsets_regularly() {
@@ -141,14 +133,7 @@ void GroupCoordinators::expire_offsets_regularly() {
 }
 
 void GroupCoordinators::expire_offsets() {
-  for (const auto& [index, runtime] : runtimes_) {
-    if (runtime->availability() != protocol::ErrorCode::kNone) continue;
-    for (const std::string& group : runtime->machine().groups().group_ids()) {
-      runtime->perform([group](coordinator::GroupMachine& machine, coordinator::Now now) {
-        return machine.groups().expire_offsets(group, now);
-      });
-    }
-  }
+  for (const auto& [index, runtime] : runtimes_) sweeper_.expire(runtime);
 }
 
 void GroupCoordinators::resign_all() {

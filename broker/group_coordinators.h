@@ -8,6 +8,7 @@
 #include <memory>
 
 #include "broker/log_manager.h"
+#include "broker/offset_sweeper.h"
 #include "broker/state_store.h"
 #include "config/node_config.h"
 #include "coordinator/group/group_machine.h"
@@ -15,8 +16,6 @@
 #include "coordinator/runtime/coordinator_runtime.h"
 
 namespace kurier::broker {
-
-using GroupRuntime = coordinator::CoordinatorRuntime<coordinator::GroupMachine>;
 
 class GroupCoordinators final : public PartitionObserver {
  public:
@@ -54,6 +53,8 @@ class GroupCoordinators final : public PartitionObserver {
   void start(const replication::MetadataImage& image);
   void topics_deleted(const std::map<TopicId, std::string>& topics);
   void expire_offsets_regularly();
+  // Before a clean stop: what deleted topics have left is forgotten.
+  void finish_deletions() { sweeper_.finish(); }
   // Whoever waits is answered, and nothing is answered from now on.
   void resign_all();
 
@@ -75,6 +76,7 @@ class GroupCoordinators final : public PartitionObserver {
   bool started_ = false;
   std::int32_t partitions_;
   std::map<PartitionIndex, Beginning> not_begun_;
+  OffsetSweeper sweeper_;
 };
 
 }  // namespace kurier::broker

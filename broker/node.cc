@@ -501,6 +501,7 @@ void Node::begin_stop(int signal_number) {
   for (ShardRuntime& shard : runtimes_) {
     shard.reactor->post([this, &shard] {
       shard.broker->begin_shutdown();
+      shard.groups->finish_deletions();
       shard.groups->resign_all();
       shard.server->drain([this] { main_.post([this] { one_shard_has_drained(); }); });
       // A client that does not read its answers must not keep the node.

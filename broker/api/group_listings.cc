@@ -1,7 +1,9 @@
 // DescribeGroups, ListGroups, DeleteGroups: over all coordinators of this broker.
 #include <algorithm>
 #include <iterator>
+#include <memory>
 #include <numeric>
+#include <optional>
 #include <string_view>
 
 #include "broker/api/group_calls.h"
@@ -85,22 +87,30 @@ struct Listing {
   std::vector<ListGroupsResponse> of_shard;
 };
 
+// The next groups of one coordinator; true: there are more.
+bool list_some(GroupRuntime& runtime, const protocol::ListGroupsRequest& request, std::optional<std::string>& after,
+               ListGroupsResponse& response) {
+  constexpr std::size_t kGroupsPerTurn = kElementsPerTurn / kGroupElements;
+  // One that could not be loaded does not hide the groups of the others.
+  if (runtime.availability() == ErrorCode::kNotCoordinator) return false;
+  response.error_code = runtime.availability();
+  if (response.error_code != ErrorCode::kNone) return false;
+  auto groups = runtime.machine().groups().list_groups(request, after, kGroupsPerTurn);
+  if (!runtime.is_sound()) response.error_code = ErrorCode::kCoordinatorNotAvailable;
+  std::ranges::move(groups, std::back_inserter(response.groups));
+  return after && response.error_code == ErrorCode::kNone;
+}
+
+// The coordinators may come and go while the shard serves others.
 Task<void> list_here(Broker& broker, Listing& listing) {
   ListGroupsResponse& response = listing.of_shard[broker.shard()];
-  for (const auto& [index, runtime] : broker.groups().all()) {
-    // One that could not be loaded does not hide the groups of the others.
-    if (runtime->availability() == ErrorCode::kNotCoordinator) continue;
-    if (runtime->availability() != ErrorCode::kNone) {
-      response.error_code = runtime->availability();
-      co_return;
-    }
-    auto groups = runtime->machine().groups().list_groups(listing.request);
-    if (!runtime->is_sound()) {
-      response.error_code = ErrorCode::kCoordinatorNotAvailable;
-      co_return;
-    }
-    response.groups.insert(response.groups.end(), std::make_move_iterator(groups.begin()),
-                           std::make_move_iterator(groups.end()));
+  std::vector<std::shared_ptr<GroupRuntime>> runtimes;
+  for (const auto& [index, runtime] : broker.groups().all()) runtimes.push_back(runtime);
+  Turns turns = turns_of(broker);
+  for (const auto& runtime : runtimes) {
+    std::optional<std::string> after;
+    while (list_some(*runtime, listing.request, after, response)) co_await turns.next(kElementsPerTurn);
+    if (response.error_code != ErrorCode::kNone) co_return;
   }
 }
 

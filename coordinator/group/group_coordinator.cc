@@ -365,33 +365,6 @@ Outcome GroupCoordinator::delete_groups(RequestToken token, const std::vector<st
   return outcome;
 }
 
-Outcome GroupCoordinator::expire_offsets(const std::string& group_id, Now now) {
-  Outcome outcome;
-  const Shared group = look(group_id);
-  const auto other = group == nullptr ? find_other(group_id) : std::nullopt;
-  if (group == nullptr && !other) return outcome;
-  const ExpiryRule rule = group != nullptr ? expiry_rule(*group) : expiry_rule(*other);
-  Expired expired = coordinator::expire_offsets(group_id, rule, state_, options_, now.wall);
-  std::vector<Shared> ended;
-  const bool is_empty =
-      group != nullptr ? group->is(ClassicGroupState::kEmpty) : other->is_empty() && other->type != GroupType::kShare;
-  if (expired.nothing_left && is_empty) end_group(group_id, expired.records, ended);
-  if (expired.records.empty()) return outcome;
-  auto then = [this, ended = std::move(ended)](ErrorCode error, Now, Outcome&) {
-    if (error == ErrorCode::kNone) return;
-    for (const Shared& gone : ended) take_back(gone);
-  };
-  appends_.add(outcome, std::move(expired.records), std::move(then)).atomic = false;
-  return outcome;
-}
-
-Outcome GroupCoordinator::topics_deleted(const std::string& group_id, const std::vector<DeletedTopic>& topics, Now) {
-  Outcome outcome;
-  auto records = delete_offsets_of_topics(group_id, state_, topics);
-  if (!records.empty()) appends_.add(outcome, std::move(records), [](ErrorCode, Now, Outcome&) {}).atomic = false;
-  return outcome;
-}
-
 // ---- appends and time
 
 Outcome GroupCoordinator::committed(AppendId append, Now now) {
@@ -449,15 +422,6 @@ bool GroupCoordinator::is_durable(const std::string& group_id) const {
 
 void GroupCoordinator::forget_if_not_durable(const Shared& group) {
   if (look(group->group_id()) == group && !is_durable(group->group_id())) groups_.erase(group->group_id());
-}
-
-std::vector<std::string> GroupCoordinator::group_ids() const {
-  std::vector<std::string> ids;
-  state_.for_each_group([&](const std::string& id) { ids.push_back(id); });
-  for (const auto& [id, group] : groups_) ids.push_back(id);
-  std::ranges::sort(ids);
-  ids.erase(std::ranges::unique(ids).begin(), ids.end());
-  return ids;
 }
 
 }  // namespace kurier::coordinator

@@ -8,6 +8,7 @@
 // names.
 #pragma once
 
+#include <cstdint>
 #include <map>
 #include <memory>
 #include <string>
@@ -16,6 +17,7 @@
 #include "coordinator/group/classic_group.h"
 #include "coordinator/group/classic_rebalancer.h"
 #include "coordinator/group/offset_operations.h"
+#include "coordinator/group/offset_sweep.h"
 #include "coordinator/group/options.h"
 #include "coordinator/group/other_groups.h"
 #include "coordinator/group/outcome.h"
@@ -61,17 +63,23 @@ class GroupCoordinator {
 
   [[nodiscard]] std::vector<protocol::DescribeGroupsResponse::DescribedGroup> describe_groups(
       const RequestContext& context, const std::vector<std::string>& group_ids) const;
+  // Of `count` groups behind `after` those that the request asks for; `after` becomes the last one, or nothing at the end.
   [[nodiscard]] std::vector<protocol::ListGroupsResponse::ListedGroup> list_groups(
-      const protocol::ListGroupsRequest& request) const;
+      const protocol::ListGroupsRequest& request, std::optional<std::string>& after, std::size_t count) const;
+  [[nodiscard]] std::vector<protocol::ListGroupsResponse::ListedGroup> list_groups(
+      const protocol::ListGroupsRequest& request) const {
+    std::optional<std::string> all;
+    return list_groups(request, all, SIZE_MAX);
+  }
   // Groups of this partition, each at most once.
   Outcome delete_groups(RequestToken token, const std::vector<std::string>& group_ids, Now now);
 
-  // Every offsets.retention.check.interval.ms for each of group_ids(): what has expired goes, and an empty group
-  // without offsets.
-  Outcome expire_offsets(const std::string& group_id, Now now);
-  // For each of group_ids(), when topics have been deleted.
-  Outcome topics_deleted(const std::string& group_id, const std::vector<DeletedTopic>& topics, Now now);
-  [[nodiscard]] std::vector<std::string> group_ids() const;
+  // A part of what is due every offsets.retention.check.interval.ms, or when topics have been deleted, until it is over.
+  Outcome sweep(OffsetSweep& sweep, Now now);
+  // The ids of `count` groups behind `after`, in order.
+  [[nodiscard]] std::vector<std::string> groups_behind(const std::optional<std::string>& after,
+                                                       std::size_t count) const;
+  [[nodiscard]] std::vector<std::string> group_ids() const { return groups_behind(std::nullopt, SIZE_MAX); }
 
   Outcome committed(AppendId append, Now now);
   // The error as the log has it; the overlay of the state has been dropped.
@@ -103,6 +111,10 @@ class GroupCoordinator {
   template <class Decision>
   Append* append_offsets(RequestToken token, Decision decision, const Shared& group, Outcome& outcome);
   [[nodiscard]] protocol::ErrorCode check_delete(const std::string& group_id) const;
+  // Of sweep.groups.front(), about `room` offsets; how many were looked at.
+  std::size_t expire_part(OffsetSweep& sweep, std::size_t room, Now now, std::vector<CoordinatorRecord>& records,
+                          std::vector<Shared>& ended);
+  std::size_t forget_part(OffsetSweep& sweep, std::size_t room, std::vector<CoordinatorRecord>& records);
   // The records that end the group; it is gone from memory.
   void end_group(const std::string& group_id, std::vector<CoordinatorRecord>& records, std::vector<Shared>& ended);
 

@@ -105,7 +105,7 @@ std::vector<DescribeGroupsResponse::DescribedGroup> GroupCoordinator::describe_g
 }
 
 std::vector<ListGroupsResponse::ListedGroup> GroupCoordinator::list_groups(
-    const protocol::ListGroupsRequest& request) const {
+    const protocol::ListGroupsRequest& request, std::optional<std::string>& after, std::size_t count) const {
   Filter states;
   Filter types;
   for (const std::string& state : request.states_filter) states.names.push_back(lower(trim(lower(state))));
@@ -119,7 +119,9 @@ std::vector<ListGroupsResponse::ListedGroup> GroupCoordinator::list_groups(
     listed.group_state = state;
     listed.group_type = to_string(type);
   };
-  for (const std::string& id : group_ids()) {
+  const auto ids = groups_behind(after, count);
+  after = ids.size() < count ? std::nullopt : std::optional(ids.back());
+  for (const std::string& id : ids) {
     if (const Shared group = look(id)) {
       list(id, group->protocol_type().value_or(""), to_string(group->state()), GroupType::kClassic);
     } else if (const auto other = find_other(id)) {

@@ -12,8 +12,20 @@ void MemoryGroupState::forget_if_nothing(std::string_view group) {
   if (found != groups_.end() && found->second.is_nothing()) groups_.erase(found);
 }
 
-void MemoryGroupState::for_each_group(const std::function<void(const std::string& group)>& visit) const {
-  for (const auto& [id, group] : groups_) visit(id);
+namespace {
+
+// Behind `after`; the first one if there is none.
+template <class Map, class Key>
+auto behind(const Map& map, const std::optional<Key>& after) {
+  return after ? map.upper_bound(*after) : map.begin();
+}
+
+}  // namespace
+
+void MemoryGroupState::visit_groups(const std::optional<std::string>& after, const VisitGroup& visit) const {
+  for (auto at = behind(groups_, after); at != groups_.end(); ++at) {
+    if (!visit(at->first)) return;
+  }
 }
 
 void MemoryGroupState::for_each_group_with_members(const std::function<void(const std::string& group)>& visit) const {
@@ -42,11 +54,13 @@ std::optional<CommittedOffset> MemoryGroupState::offset(std::string_view group, 
   return at == found->offsets.end() ? std::nullopt : std::optional(at->second);
 }
 
-void MemoryGroupState::for_each_offset(
-    std::string_view group, const std::function<void(const TopicPartition&, const CommittedOffset&)>& visit) const {
+void MemoryGroupState::visit_offsets(std::string_view group, const std::optional<TopicPartition>& after,
+                                     const VisitOffset& visit) const {
   const Group* found = find(group);
   if (found == nullptr) return;
-  for (const auto& [partition, offset] : found->offsets) visit(partition, offset);
+  for (auto at = behind(found->offsets, after); at != found->offsets.end(); ++at) {
+    if (!visit(at->first, at->second)) return;
+  }
 }
 
 bool MemoryGroupState::has_offsets(std::string_view group) const {
@@ -59,13 +73,14 @@ bool MemoryGroupState::has_pending(std::string_view group, std::string_view topi
   return found != nullptr && found->pending.contains(TopicPartition{std::string(topic), partition});
 }
 
-void MemoryGroupState::for_each_pending(
-    std::string_view group,
-    const std::function<void(ProducerId, const TopicPartition&, const CommittedOffset&)>& visit) const {
+void MemoryGroupState::visit_pending(std::string_view group, const std::optional<TopicPartition>& after,
+                                     const VisitPending& visit) const {
   const Group* found = find(group);
   if (found == nullptr) return;
-  for (const auto& [partition, producers] : found->pending) {
-    for (const auto& [producer, offset] : producers) visit(producer, partition, offset);
+  for (auto at = behind(found->pending, after); at != found->pending.end(); ++at) {
+    for (const auto& [producer, offset] : at->second) {
+      if (!visit(producer, at->first, offset)) return;
+    }
   }
 }
 

@@ -11,20 +11,19 @@ namespace kurier::coordinator {
 
 class MemoryGroupState final : public GroupState {
  public:
-  void for_each_group(const std::function<void(const std::string& group)>& visit) const override;
+  void visit_groups(const std::optional<std::string>& after, const VisitGroup& visit) const override;
   void for_each_group_with_members(const std::function<void(const std::string& group)>& visit) const override;
   [[nodiscard]] std::optional<protocol::GroupMetadataValue> classic_group(std::string_view group) const override;
   void for_each_other_record(std::string_view group,
                              const std::function<void(const Bytes& key, const Bytes& value)>& visit) const override;
   [[nodiscard]] std::optional<CommittedOffset> offset(std::string_view group, std::string_view topic,
                                                       std::int32_t partition) const override;
-  void for_each_offset(std::string_view group,
-                       const std::function<void(const TopicPartition&, const CommittedOffset&)>& visit) const override;
+  void visit_offsets(std::string_view group, const std::optional<TopicPartition>& after,
+                     const VisitOffset& visit) const override;
   [[nodiscard]] bool has_offsets(std::string_view group) const override;
   [[nodiscard]] bool has_pending(std::string_view group, std::string_view topic, std::int32_t partition) const override;
-  void for_each_pending(
-      std::string_view group,
-      const std::function<void(ProducerId, const TopicPartition&, const CommittedOffset&)>& visit) const override;
+  void visit_pending(std::string_view group, const std::optional<TopicPartition>& after,
+                     const VisitPending& visit) const override;
   [[nodiscard]] bool has_any_pending(std::string_view group) const override;
 
   void put_classic_group(std::string_view group, protocol::GroupMetadataValue value) override;

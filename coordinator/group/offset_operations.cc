@@ -1,5 +1,8 @@
 #include "coordinator/group/offset_operations.h"
 
+#include <algorithm>
+#include <limits>
+
 #include "coordinator/group/java_strings.h"
 #include "coordinator/group/records.h"
 
@@ -253,22 +256,59 @@ OffsetFetchResponse::OffsetFetchResponseGroup fetch_offsets(const OffsetFetchReq
   return response;
 }
 
-std::vector<CoordinatorRecord> delete_offsets_of_topics(const std::string& group, const GroupStateReader& state,
-                                                        const std::vector<DeletedTopic>& topics) {
-  std::set<TopicPartition> gone;
-  const auto look = [&](const TopicPartition& partition, const CommittedOffset& offset) {
-    for (const DeletedTopic& topic : topics) {
-      if (partition.topic == topic.name && (offset.topic_id.is_zero() || offset.topic_id == topic.id))
-        gone.insert(partition);
-    }
-  };
-  state.for_each_offset(group, look);
-  state.for_each_pending(group, [&](ProducerId, const TopicPartition& partition, const CommittedOffset& offset) {
-    look(partition, offset);
+namespace {
+
+bool is_of(const DeletedTopics& topics, const TopicPartition& partition, const CommittedOffset& offset) {
+  for (auto at = topics.lower_bound({partition.topic, {}}); at != topics.end() && at->name == partition.topic; ++at) {
+    if (offset.topic_id.is_zero() || offset.topic_id == at->id) return true;
+  }
+  return false;
+}
+
+// Before the first offset of the first topic, unless that is passed.
+TopicPartition begin_of(const DeletedTopics& topics, const std::optional<TopicPartition>& after) {
+  TopicPartition first{topics.begin()->name, std::numeric_limits<std::int32_t>::min()};
+  return after ? std::max(*after, first) : first;
+}
+
+}  // namespace
+
+OffsetsPart offsets_of_topics(const std::string& group, const DeletedTopics& topics, const GroupStateReader& state,
+                              const std::optional<TopicPartition>& after, std::size_t count) {
+  OffsetsPart part;
+  state.visit_offsets(group, begin_of(topics, after), [&](const TopicPartition& partition, const CommittedOffset& offset) {
+    if (partition.topic > topics.rbegin()->name) return false;
+    if (is_of(topics, partition, offset)) part.records.push_back(offset_tombstone(group, partition));
+    if (++part.looked_at < count) return true;
+    part.last = partition;
+    return false;
   });
-  std::vector<CoordinatorRecord> records;
-  for (const TopicPartition& partition : gone) records.push_back(offset_tombstone(group, partition));
-  return records;
+  return part;
+}
+
+OffsetsPart pending_offsets_of_topics(const std::string& group, const DeletedTopics& topics,
+                                      const GroupStateReader& state, const std::optional<TopicPartition>& after,
+                                      std::size_t count) {
+  OffsetsPart part;
+  std::optional<TopicPartition> gone;  // several producers may have the same partition pending
+  std::optional<TopicPartition> before;
+  state.visit_pending(
+      group, begin_of(topics, after), [&](ProducerId, const TopicPartition& partition, const CommittedOffset& offset) {
+        if (partition.topic > topics.rbegin()->name) return false;
+        if (part.looked_at >= count && before != partition) {
+          part.last = before;
+          return false;
+        }
+        before = partition;
+        ++part.looked_at;
+        if (gone == partition || !is_of(topics, partition, offset)) return true;
+        gone = partition;
+        const auto committed = state.offset(group, partition.topic, partition.partition);
+        const bool goes_with_it = committed && is_of(topics, partition, *committed);
+        if (!goes_with_it) part.records.push_back(offset_tombstone(group, partition));
+        return true;
+      });
+  return part;
 }
 
 ExpiryRule expiry_rule(const ClassicGroup& group) {
@@ -291,27 +331,26 @@ ExpiryRule expiry_rule(const OtherGroup& group) {
   return rule;
 }
 
-Expired expire_offsets(const std::string& group, const ExpiryRule& rule, const GroupStateReader& state,
-                       const GroupOptions& options, Timestamp now) {
-  Expired expired;
+OffsetsPart expired_offsets(const std::string& group, const ExpiryRule& rule, const GroupStateReader& state,
+                            const GroupOptions& options, Timestamp now, const std::optional<TopicPartition>& after,
+                            std::size_t count) {
+  OffsetsPart part;
   const bool pending = state.has_any_pending(group);
-  if (!state.has_offsets(group)) {
-    expired.nothing_left = !pending;
-    return expired;
-  }
-  if (rule.never) return expired;
-  bool all = true;
-  state.for_each_offset(group, [&](const TopicPartition& partition, const CommittedOffset& offset) {
+  part.something_stays = pending || rule.never;
+  if (rule.never) return part;
+  state.visit_offsets(group, after, [&](const TopicPartition& partition, const CommittedOffset& offset) {
     const bool goes = !rule.keeps(partition.topic) && is_expired(offset, rule, options, now) &&
                       !(pending && state.has_pending(group, partition.topic, partition.partition));
     if (goes) {
-      expired.records.push_back(offset_tombstone(group, partition));
+      part.records.push_back(offset_tombstone(group, partition));
     } else {
-      all = false;
+      part.something_stays = true;
     }
+    if (++part.looked_at < count) return true;
+    part.last = partition;
+    return false;
   });
-  expired.nothing_left = all && !pending;
-  return expired;
+  return part;
 }
 
 }  // namespace kurier::coordinator

@@ -3,6 +3,7 @@
 // functions.
 #pragma once
 
+#include <set>
 #include <vector>
 
 #include "coordinator/group/classic_group.h"
@@ -66,14 +67,28 @@ struct Committer {
 [[nodiscard]] protocol::OffsetFetchResponse::OffsetFetchResponseGroup fetch_no_offsets(
     const protocol::OffsetFetchRequest::OffsetFetchRequestGroup& request);
 
+// A part of what a group has: about `count` offsets behind `after` have been looked at.
+struct OffsetsPart {
+  std::vector<CoordinatorRecord> records;  // tombstones for those that go
+  bool something_stays = false;
+  std::size_t looked_at = 0;
+  std::optional<TopicPartition> last;  // of those looked at; none: that was the end
+};
+
 // Offsets of a deleted topic: those committed by name, or to this very topic.
 struct DeletedTopic {
   std::string name;
   TopicId id;
+  auto operator<=>(const DeletedTopic&) const = default;
 };
-[[nodiscard]] std::vector<CoordinatorRecord> delete_offsets_of_topics(const std::string& group,
-                                                                      const GroupStateReader& state,
-                                                                      const std::vector<DeletedTopic>& topics);
+using DeletedTopics = std::set<DeletedTopic>;
+[[nodiscard]] OffsetsPart offsets_of_topics(const std::string& group, const DeletedTopics& topics,
+                                            const GroupStateReader& state, const std::optional<TopicPartition>& after,
+                                            std::size_t count);
+// The same of what transactions have pending, where the group has not committed such an offset too.
+[[nodiscard]] OffsetsPart pending_offsets_of_topics(const std::string& group, const DeletedTopics& topics,
+                                                    const GroupStateReader& state,
+                                                    const std::optional<TopicPartition>& after, std::size_t count);
 
 // offsets.retention.minutes. What a group keeps and from when its offsets grow old.
 struct ExpiryRule {
@@ -84,11 +99,9 @@ struct ExpiryRule {
 [[nodiscard]] ExpiryRule expiry_rule(const ClassicGroup& group);
 [[nodiscard]] ExpiryRule expiry_rule(const OtherGroup& group);
 
-struct Expired {
-  std::vector<CoordinatorRecord> records;
-  bool nothing_left = false;  // no offset and nothing pending will remain
-};
-[[nodiscard]] Expired expire_offsets(const std::string& group, const ExpiryRule& rule, const GroupStateReader& state,
-                                     const GroupOptions& options, Timestamp now);
+// What is pending stays.
+[[nodiscard]] OffsetsPart expired_offsets(const std::string& group, const ExpiryRule& rule,
+                                          const GroupStateReader& state, const GroupOptions& options, Timestamp now,
+                                          const std::optional<TopicPartition>& after, std::size_t count);
 
 }  // namespace kurier::coordinator

@@ -46,8 +46,9 @@ class GroupStateReader {
  public:
   virtual ~GroupStateReader() = default;
 
-  // Every group of which there is a record, a committed offset or a pending one.
-  virtual void for_each_group(const std::function<void(const std::string& group)>& visit) const = 0;
+  // Every group of which there is a record, a committed offset or a pending one, behind `after`.
+  using VisitGroup = std::function<bool(const std::string& group)>;  // false: no more
+  virtual void visit_groups(const std::optional<std::string>& after, const VisitGroup& visit) const = 0;
   // Those of them whose last group record names members.
   virtual void for_each_group_with_members(const std::function<void(const std::string& group)>& visit) const = 0;
   // The last group record; none if the group has none.
@@ -58,18 +59,38 @@ class GroupStateReader {
 
   [[nodiscard]] virtual std::optional<CommittedOffset> offset(std::string_view group, std::string_view topic,
                                                               std::int32_t partition) const = 0;
-  virtual void for_each_offset(
-      std::string_view group,
-      const std::function<void(const TopicPartition&, const CommittedOffset&)>& visit) const = 0;
+  // Those of a group behind `after`.
+  using VisitOffset = std::function<bool(const TopicPartition&, const CommittedOffset&)>;  // false: no more
+  virtual void visit_offsets(std::string_view group, const std::optional<TopicPartition>& after,
+                             const VisitOffset& visit) const = 0;
   [[nodiscard]] virtual bool has_offsets(std::string_view group) const = 0;
 
   // Offsets of transactions whose marker has not come.
   [[nodiscard]] virtual bool has_pending(std::string_view group, std::string_view topic,
                                          std::int32_t partition) const = 0;
-  virtual void for_each_pending(
-      std::string_view group,
-      const std::function<void(ProducerId, const TopicPartition&, const CommittedOffset&)>& visit) const = 0;
+  using VisitPending = std::function<bool(ProducerId, const TopicPartition&, const CommittedOffset&)>;
+  virtual void visit_pending(std::string_view group, const std::optional<TopicPartition>& after,
+                             const VisitPending& visit) const = 0;
   [[nodiscard]] virtual bool has_any_pending(std::string_view group) const = 0;
+
+  // Without an end but the last one.
+  template <class Visit>
+  void for_each_group(Visit visit) const {
+    visit_groups(std::nullopt, [&](const std::string& group) { return visit(group), true; });
+  }
+  template <class Visit>
+  void for_each_offset(std::string_view group, Visit visit) const {
+    visit_offsets(group, std::nullopt, [&](const TopicPartition& partition, const CommittedOffset& offset) {
+      return visit(partition, offset), true;
+    });
+  }
+  template <class Visit>
+  void for_each_pending(std::string_view group, Visit visit) const {
+    visit_pending(group, std::nullopt,
+                  [&](ProducerId producer, const TopicPartition& partition, const CommittedOffset& offset) {
+                    return visit(producer, partition, offset), true;
+                  });
+  }
 };
 
 class GroupState : public GroupStateReader {

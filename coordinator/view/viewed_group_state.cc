@@ -14,6 +14,7 @@ OrderedKey part_of(std::string_view group, Part part) {
   return key;
 }
 
+Bytes behind_group(std::string_view group) { return OrderedKey().tag(kGroup).text(group).tag(0xff).take(); }
 Bytes classic_key(std::string_view group) { return part_of(group, kClassic).take(); }
 Bytes other_key(std::string_view group, const Bytes& key) { return part_of(group, kOther).rest(key).take(); }
 Bytes offset_key(std::string_view group, std::string_view topic, std::int32_t partition) {
@@ -58,12 +59,17 @@ bool ViewedGroupState::has_any(const Bytes& prefix) const {
   return has;
 }
 
+bool ViewedGroupState::may_have_pending() const {
+  if (!may_have_pending_) may_have_pending_ = has_any(OrderedKey().tag(kProducer).take());
+  return *may_have_pending_;
+}
+
 // ---- reading
 
-void ViewedGroupState::for_each_group(const std::function<void(const std::string& group)>& visit) const {
+void ViewedGroupState::visit_groups(const std::optional<std::string>& after, const VisitGroup& visit) const {
   constexpr int kStepsMax = 8;  // from a group to the next; further away it is looked up
   const Bytes all = OrderedKey().tag(kGroup).take();
-  std::optional<Bytes> from = all;
+  std::optional<Bytes> from = after ? behind_group(*after) : all;
   std::optional<std::string> current;
   while (from) {
     const Bytes begin = *std::exchange(from, std::nullopt);
@@ -77,13 +83,12 @@ void ViewedGroupState::for_each_group(const std::function<void(const std::string
       }
       if (current == group) {
         if (++steps < kStepsMax) return true;
-        from = OrderedKey().tag(kGroup).text(group).tag(0xff).take();
+        from = behind_group(group);
         return false;
       }
       current = std::move(group);
       steps = 0;
-      visit(*current);
-      return true;
+      return visit(*current);
     });
   }
 }
@@ -123,42 +128,44 @@ std::optional<CommittedOffset> ViewedGroupState::offset(std::string_view group, 
   return value ? sound(decode_offset(*value)) : std::nullopt;
 }
 
-void ViewedGroupState::for_each_offset(
-    std::string_view group, const std::function<void(const TopicPartition&, const CommittedOffset&)>& visit) const {
+void ViewedGroupState::visit_offsets(std::string_view group, const std::optional<TopicPartition>& after,
+                                     const VisitOffset& visit) const {
   const Bytes prefix = part_of(group, kOffset).take();
-  view_->scan(prefix, [&](ByteView key, ByteView value) {
+  const Bytes from = after ? offset_key(group, after->topic, after->partition) : prefix;
+  view_->scan(prefix, from, [&](ByteView key, ByteView value) {
     OrderedKeyReader reader(key.subspan(prefix.size()));
     const TopicPartition partition = read_partition(reader);
     if (!reader.ok()) view_->reading_failed(damaged());
+    if (reader.ok() && after == partition) return true;
     const auto offset = sound(decode_offset(value));
-    if (offset && reader.ok()) visit(partition, *offset);
-    return offset && reader.ok();
+    return offset && reader.ok() && visit(partition, *offset);
   });
 }
 
 bool ViewedGroupState::has_offsets(std::string_view group) const { return has_any(part_of(group, kOffset).take()); }
 
 bool ViewedGroupState::has_pending(std::string_view group, std::string_view topic, std::int32_t partition) const {
-  return has_any(pending_keys(group, topic, partition));
+  return may_have_pending() && has_any(pending_keys(group, topic, partition));
 }
 
-void ViewedGroupState::for_each_pending(
-    std::string_view group,
-    const std::function<void(ProducerId, const TopicPartition&, const CommittedOffset&)>& visit) const {
+void ViewedGroupState::visit_pending(std::string_view group, const std::optional<TopicPartition>& after,
+                                     const VisitPending& visit) const {
+  if (!may_have_pending()) return;
   const Bytes prefix = part_of(group, kPending).take();
-  view_->scan(prefix, [&](ByteView key, ByteView value) {
+  const Bytes from = after ? pending_keys(group, after->topic, after->partition) : prefix;
+  view_->scan(prefix, from, [&](ByteView key, ByteView value) {
     OrderedKeyReader reader(key.subspan(prefix.size()));
     const TopicPartition partition = read_partition(reader);
     const ProducerId producer(reader.number<std::int64_t>());
     if (!reader.ok()) view_->reading_failed(damaged());
+    if (reader.ok() && after == partition) return true;
     const auto offset = sound(decode_offset(value));
-    if (offset && reader.ok()) visit(producer, partition, *offset);
-    return offset && reader.ok();
+    return offset && reader.ok() && visit(producer, partition, *offset);
   });
 }
 
 bool ViewedGroupState::has_any_pending(std::string_view group) const {
-  return has_any(part_of(group, kPending).take());
+  return may_have_pending() && has_any(part_of(group, kPending).take());
 }
 
 // ---- changing
@@ -195,11 +202,13 @@ void ViewedGroupState::erase_offset(std::string_view group, const TopicPartition
 
 void ViewedGroupState::put_pending(ProducerId producer, std::string_view group, const TopicPartition& partition,
                                    CommittedOffset offset) {
+  may_have_pending_ = true;
   view_->put(pending_key(group, partition, producer), encode_offset(offset));
   view_->put(producer_key(producer, group, partition), {});
 }
 
 void ViewedGroupState::erase_pending(std::string_view group, const TopicPartition& partition) {
+  if (!may_have_pending()) return;
   const Bytes prefix = pending_keys(group, partition.topic, partition.partition);
   std::vector<ProducerId> producers;
   view_->scan(prefix, [&](ByteView key, ByteView) {
@@ -215,6 +224,8 @@ void ViewedGroupState::erase_pending(std::string_view group, const TopicPartitio
 }
 
 std::vector<std::pair<GroupPartition, CommittedOffset>> ViewedGroupState::take_pending(ProducerId producer) {
+  if (!may_have_pending()) return {};
+  may_have_pending_.reset();
   const Bytes prefix = producer_keys(producer);
   std::vector<GroupPartition> places;
   view_->scan(prefix, [&](ByteView key, ByteView) {

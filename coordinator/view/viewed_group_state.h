@@ -7,7 +7,7 @@
 //   2 group                                nothing; the last group record names members
 //   3 producer group topic partition       nothing; the producer has something pending there
 //
-// Nothing of it is kept in memory; every call is one short read of the view, or goes over what it names. One thread.
+// Nothing of it but `may_have_pending_` is kept in memory; every call is one short read of the view, or goes over what it names. One thread.
 #pragma once
 
 #include "coordinator/group/state.h"
@@ -19,20 +19,19 @@ class ViewedGroupState final : public GroupState {
  public:
   explicit ViewedGroupState(std::shared_ptr<PartitionView> view) : view_(std::move(view)) {}
 
-  void for_each_group(const std::function<void(const std::string& group)>& visit) const override;
+  void visit_groups(const std::optional<std::string>& after, const VisitGroup& visit) const override;
   void for_each_group_with_members(const std::function<void(const std::string& group)>& visit) const override;
   [[nodiscard]] std::optional<protocol::GroupMetadataValue> classic_group(std::string_view group) const override;
   void for_each_other_record(std::string_view group,
                              const std::function<void(const Bytes& key, const Bytes& value)>& visit) const override;
   [[nodiscard]] std::optional<CommittedOffset> offset(std::string_view group, std::string_view topic,
                                                       std::int32_t partition) const override;
-  void for_each_offset(std::string_view group,
-                       const std::function<void(const TopicPartition&, const CommittedOffset&)>& visit) const override;
+  void visit_offsets(std::string_view group, const std::optional<TopicPartition>& after,
+                     const VisitOffset& visit) const override;
   [[nodiscard]] bool has_offsets(std::string_view group) const override;
   [[nodiscard]] bool has_pending(std::string_view group, std::string_view topic, std::int32_t partition) const override;
-  void for_each_pending(
-      std::string_view group,
-      const std::function<void(ProducerId, const TopicPartition&, const CommittedOffset&)>& visit) const override;
+  void visit_pending(std::string_view group, const std::optional<TopicPartition>& after,
+                     const VisitPending& visit) const override;
   [[nodiscard]] bool has_any_pending(std::string_view group) const override;
 
   void put_classic_group(std::string_view group, protocol::GroupMetadataValue value) override;
@@ -50,8 +49,11 @@ class ViewedGroupState final : public GroupState {
   template <class Value>
   [[nodiscard]] std::optional<Value> sound(Result<Value> decoded) const;
   [[nodiscard]] bool has_any(const Bytes& prefix) const;
+  [[nodiscard]] bool may_have_pending() const;
 
   std::shared_ptr<PartitionView> view_;
+  // Whether any producer has anything pending, which is rare: nothing has to be looked up then. None: not known.
+  mutable std::optional<bool> may_have_pending_;
 };
 
 }  // namespace kurier::coordinator

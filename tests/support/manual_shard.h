@@ -46,11 +46,15 @@ class ManualShard final : public Clock, public Timers, public Executor, public S
 
   // Executor
   void post(Callback callback) override { posted_.push_back(std::move(callback)); }
+  bool run_one_posted() {
+    if (posted_.empty()) return false;
+    Callback next = std::move(posted_.front());
+    posted_.pop_front();
+    next();
+    return true;
+  }
   void run_posted() {
-    while (!posted_.empty()) {
-      Callback next = std::move(posted_.front());
-      posted_.pop_front();
-      next();
+    while (run_one_posted()) {
     }
   }
 

@@ -73,7 +73,8 @@ void Bench::end_transaction(ProducerId producer, bool commit) {
 }
 
 void Bench::expire_offsets() {
-  for (const std::string& id : core_->group_ids()) take(core_->expire_offsets(id, now_));
+  OffsetSweep sweep;
+  while (!sweep.is_over) take(core_->sweep(sweep, now_));
 }
 
 void Bench::resign() {

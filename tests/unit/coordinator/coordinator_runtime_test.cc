@@ -244,7 +244,8 @@ TEST_CASE("what need not be one batch is split where it is too large for one") {
   REQUIRE(Fixture::error_of(answer) == ErrorCode::kUnknownServerError);
   const Offset before = f.content.end;
   f.shard.pass(GroupOptions{}.offsets_retention);
-  f.runtime->perform([](GroupMachine& machine, Now now) { return machine.groups().expire_offsets("g", now); });
+  OffsetSweep sweep;
+  f.runtime->perform([&](GroupMachine& machine, Now now) { return machine.groups().sweep(sweep, now); });
   REQUIRE(f.content.end == before + 101);  // the group goes with its offsets
   REQUIRE_FALSE(f.runtime->machine().state().has_offsets("g"));
   REQUIRE(f.runtime->machine().groups().group_ids().empty());

@@ -218,7 +218,8 @@ TEST_CASE("an empty consumer group can be deleted, and goes when it has no offse
     CHECK(outcome.appends[0].records == std::vector{CoordinatorRecord{key(3, "modern"), std::nullopt}});
   }
   SECTION("expired") {
-    const Outcome outcome = f.core.expire_offsets("modern", f.now);
+    OffsetSweep sweep;
+    const Outcome outcome = f.core.sweep(sweep, f.now);
     REQUIRE(outcome.appends.size() == 1);
     CHECK_FALSE(outcome.appends[0].atomic);
     CHECK(outcome.appends[0].records == std::vector{CoordinatorRecord{key(3, "modern"), std::nullopt}});
@@ -239,7 +240,9 @@ TEST_CASE("offsets of a deleted topic go, unless they belong to another topic of
     topic.partitions.emplace_back().committed_offset = Offset(4);
   }
   bench.take(bench.core().offset_commit(bench.token(), {10, "", ""}, commit, bench.now()));
-  bench.take(bench.core().topics_deleted("g", {{"t", first}, {"u", first}, {"v", first}}, bench.now()));
+  OffsetSweep sweep{.topics = {{"t", first}, {"u", first}, {"v", first}}};
+  bench.take(bench.core().sweep(sweep, bench.now()));
+  CHECK(sweep.is_over);
   CHECK_FALSE(bench.state().offset("g", "t", 0));
   CHECK_FALSE(bench.state().offset("g", "u", 0));
   REQUIRE(bench.state().offset("g", "v", 0));

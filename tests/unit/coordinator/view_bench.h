@@ -4,8 +4,12 @@
 
 #include <fmt/core.h>
 
+#include <algorithm>
+#include <catch2/catch.hpp>
 #include <deque>
+#include <optional>
 #include <string>
+#include <vector>
 
 #include "coordinator/group/state.h"
 #include "coordinator/view/viewed_group_state.h"
@@ -65,9 +69,50 @@ inline std::string described(const CommittedOffset& offset) {
                      offset.record_offset.value());
 }
 
+// Whatever `visit` visits, a few at a time, each time from behind the last one.
+template <class Place, class Visit>
+std::vector<Place> in_parts(Visit visit) {
+  std::vector<Place> all;
+  std::optional<Place> after;
+  for (std::size_t before = 0;; before = all.size()) {
+    visit(after, [&](const Place& place) {
+      all.push_back(place);
+      return all.size() < before + 2;
+    });
+    if (all.size() == before) return all;
+    after = all.back();
+  }
+}
+
+// That in parts the same is visited as at once.
+inline void check_parts(const GroupStateReader& state) {
+  std::vector<std::string> groups;
+  state.for_each_group([&](const std::string& group) { groups.push_back(group); });
+  CHECK(in_parts<std::string>([&](auto& after, auto visit) { state.visit_groups(after, visit); }) == groups);
+  for (const std::string& group : groups) {
+    std::vector<TopicPartition> places;
+    state.for_each_offset(group, [&](const TopicPartition& where, const CommittedOffset&) { places.push_back(where); });
+    const auto offsets = in_parts<TopicPartition>([&](auto& after, auto visit) {
+      state.visit_offsets(group, after, [&](const TopicPartition& where, const CommittedOffset&) { return visit(where); });
+    });
+    CHECK(offsets == places);
+    places.clear();
+    state.for_each_pending(group, [&](ProducerId, const TopicPartition& where, const CommittedOffset&) {
+      if (places.empty() || places.back() != where) places.push_back(where);
+    });
+    auto pending = in_parts<TopicPartition>([&](auto& after, auto visit) {
+      state.visit_pending(group, after,
+                          [&](ProducerId, const TopicPartition& where, const CommittedOffset&) { return visit(where); });
+    });
+    pending.erase(std::ranges::unique(pending).begin(), pending.end());  // several producers
+    CHECK(pending == places);
+  }
+}
+
 // Everything that can be read, in the order in which it is visited.
 inline std::string described(const GroupStateReader& state) {
   std::string text;
+  check_parts(state);
   state.for_each_group_with_members([&](const std::string& group) { text += fmt::format("with members {}\n", group); });
   state.for_each_group([&](const std::string& group) {
     text += fmt::format("group {} {} {}\n", group, state.has_offsets(group), state.has_any_pending(group));

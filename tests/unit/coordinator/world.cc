@@ -186,6 +186,15 @@ void World::do_what_is_due(std::size_t index) {
   }
 }
 
+// A part of what is due, or several.
+void World::expire_some() {
+  do {
+    if (sweep_.is_over) sweep_ = {.part = 1 + below(4)};
+    bench_.take(bench_.core().sweep(sweep_, bench_.now()));
+    ++counts_["part of an expiry"];
+  } while (!one_in(3));
+}
+
 void World::anything(std::size_t client) {
   Client& who = clients_[client];
   switch (below(16)) {
@@ -212,12 +221,13 @@ void World::anything(std::size_t client) {
     case 11: bench_.end_transaction(ProducerId(static_cast<std::int64_t>(1 + below(2))), one_in(2)); break;
     case 12:
       if (one_in(10)) bench_.pass(std::chrono::minutes(below(40)));
-      bench_.expire_offsets();
+      expire_some();
       break;
     case 13: bench_.take(bench_.core().delete_groups(ask(client), {who.group}, bench_.now())); break;
     default:
       if (!one_in(4)) break;
       bench_.restart();
+      sweep_ = {};
       unsure_.clear();
       ++counts_["restart"];
       for (Client& each : clients_) each.wish = Client::Wish::kWork;

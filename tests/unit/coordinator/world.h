@@ -54,6 +54,7 @@ class World {
   void do_what_is_due(std::size_t client);
   void anything(std::size_t client);
   void log_event();
+  void expire_some();
   void look(const std::string& why);
   void hear(RequestToken token, const protocol::JoinGroupResponse& response);
   void hear(RequestToken token, const protocol::SyncGroupResponse& response);
@@ -72,6 +73,7 @@ class World {
   SeededRandom random_;
   GroupOptions options_;
   Bench bench_;
+  OffsetSweep sweep_;
   std::vector<Client> clients_;
   std::map<RequestToken, Asked> asked_;
   std::set<std::int64_t> kept_;                       // values of commits that were answered without error

@@ -1,0 +1,55 @@
+#include "broker/offset_sweeper.h"
+
+#include <utility>
+
+namespace kurier::broker {
+
+void OffsetSweeper::expire(const std::shared_ptr<GroupRuntime>& runtime) {
+  for (const Job& job : jobs_) {
+    if (job.sweep.topics.empty() && job.runtime.lock() == runtime) return;
+  }
+  add(runtime, {});
+}
+
+void OffsetSweeper::forget(const std::shared_ptr<GroupRuntime>& runtime, const coordinator::DeletedTopics& topics) {
+  if (topics.empty()) return;
+  for (Job& job : jobs_) {
+    if (job.has_begun || job.sweep.topics.empty() || job.runtime.lock() != runtime) continue;
+    job.sweep.topics.insert(topics.begin(), topics.end());
+    return;
+  }
+  add(runtime, topics);
+}
+
+void OffsetSweeper::add(const std::shared_ptr<GroupRuntime>& runtime, coordinator::DeletedTopics topics) {
+  jobs_.push_back({runtime, {.topics = std::move(topics)}});
+  go_on();
+}
+
+void OffsetSweeper::go_on() {
+  if (jobs_.empty() || std::exchange(is_posted_, true)) return;
+  executor_.post([this] {
+    is_posted_ = false;
+    if (!jobs_.empty() && !do_part(jobs_.front())) jobs_.pop_front();
+    go_on();
+  });
+}
+
+bool OffsetSweeper::do_part(Job& job) {
+  const auto runtime = job.runtime.lock();
+  if (!runtime || runtime->availability() != protocol::ErrorCode::kNone) return false;
+  job.has_begun = true;
+  runtime->perform([&job](coordinator::GroupMachine& machine, coordinator::Now now) {
+    return machine.groups().sweep(job.sweep, now);
+  });
+  return !job.sweep.is_over;
+}
+
+void OffsetSweeper::finish() {
+  for (Job& job : std::exchange(jobs_, {})) {
+    while (!job.sweep.topics.empty() && do_part(job)) {
+    }
+  }
+}
+
+}  // namespace kurier::broker

@@ -2,7 +2,9 @@
 
 #include <fmt/core.h>
 
+#include "base/log.h"
 #include "broker/partition_log.h"
+#include "coordinator/view/stored_views.h"
 #include "coordinator/view/viewed_group_state.h"
 
 namespace kurier::broker {
@@ -122,6 +124,25 @@ void GroupCoordinators::topics_deleted(const std::map<TopicId, std::string>& top
   coordinator::DeletedTopics deleted;
   for (const auto& [id, name] : topics) deleted.insert({name, id});
   for (const auto& [index, runtime] : runtimes_) sweeper_.forget(runtime, deleted);
+  for (const auto& [id, name] : topics) {
+    if (name == kTopic) erase_views(id);
+  }
+}
+
+// Of the partitions that this leads until what `leads_no_longer` has posted is done. Their coordinators have nothing to save
+// after that. If the node ends too soon, the next start erases them.
+void GroupCoordinators::erase_views(TopicId topic) {
+  std::vector<Bytes> prefixes;
+  for (const auto& [index, runtime] : runtimes_) prefixes.push_back(coordinator::view_prefix(topic, index));
+  ports_.executor.post([this, prefixes = std::move(prefixes)]() mutable {
+    ports_.reads.run([&store = ports_.store, prefixes = std::move(prefixes)] {
+      const auto opened = store.open();
+      for (const Bytes& prefix : prefixes) {
+        const Result<void> erased = opened ? (*opened)->erase_prefix(prefix) : std::unexpected(opened.error());
+        if (!erased) LOG_WARN("the view of a deleted topic is not erased: {}", erased.error().context);
+      }
+    });
+  });
 }
 
 void GroupCoordinators::expire_offsets_regularly() {

@@ -68,6 +68,7 @@ class GroupCoordinators final : public PartitionObserver {
   [[nodiscard]] std::shared_ptr<coordinator::PartitionView> view_of(const Beginning& beginning,
                                                                     const std::string& name);
   void expire_offsets();
+  void erase_views(TopicId topic);
 
   Ports ports_;
   const config::NodeConfig& config_;

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <functional>
+#include <set>
 
 #include "base/log.h"
 #include "broker/log_cleaner_runner.h"
@@ -18,6 +19,7 @@
 #include "broker/shard_runtime.h"
 #include "broker/start.h"
 #include "broker/state_store.h"
+#include "coordinator/view/stored_views.h"
 #include "replication/raft/format.h"
 #include "storage/disk_reserve.h"
 #include "storage/state_directory.h"
@@ -82,6 +84,7 @@ class Node {
   Result<void> start_shards();
   Result<void> bind_listeners();
   void listen();
+  void forget_views_of_deleted_topics(const replication::MetadataImage& image);
   void publish(const replication::ImagePointer& image, const replication::MetadataDelta::Changes& changes);
   void serve();
   void begin_stop(int signal_number);
@@ -298,6 +301,7 @@ Result<void> Node::start_controller() {
 Result<void> Node::start_shards() {
   const auto count = static_cast<ShardIndex>(runtimes_.size());
   const auto image = controller_->image();
+  forget_views_of_deleted_topics(*image);
   metadata_fetches_ = std::make_unique<MetadataFetches>(clock_, control_->reactor(), control_->reactor(), *controller_, cluster_id_);
   TRY_ASSIGN(const net::ServerOptions server, server_options(config_.network, count, open_files_max_));
   std::vector<LogManager*> managers;
@@ -340,6 +344,20 @@ Result<void> Node::start_shards() {
   TRY(load_logs(files_, managers, directories_, *image, config_.node_id, recovery));
   for (LogManager* manager : managers) manager->tell_directories();
   return {};
+}
+
+// Of those that were deleted when nobody could erase their views: while the node was down, or when it ended too soon.
+void Node::forget_views_of_deleted_topics(const replication::MetadataImage& image) {
+  std::set<TopicId> topics;
+  if (const auto offsets = image.topic(GroupCoordinators::kTopic)) topics.insert(offsets->id);
+  state_store_->when_opened([topics](KeyValueStore& store) {
+    const auto erased = coordinator::erase_views_of_others(store, topics);
+    if (!erased) {
+      LOG_WARN("the views of deleted topics are not erased: {}", erased.error().context);
+    } else if (*erased > 0) {
+      LOG_INFO("the views of {} deleted topics are erased", *erased);
+    }
+  });
 }
 
 void Node::listen() {

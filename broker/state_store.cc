@@ -16,6 +16,7 @@ Result<KeyValueStore*> StateStore::open() {
     auto opened = storage::RocksDbStore::open(files_, path_);
     if (!opened) return std::unexpected(opened.error().within(path_));
     store_ = std::move(*opened);
+    if (first_) first_(*store_);
   }
   return store_.get();
 }

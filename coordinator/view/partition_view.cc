@@ -5,17 +5,10 @@
 #include <utility>
 
 #include "base/log.h"
+#include "coordinator/view/stored_views.h"
 
 namespace kurier::coordinator {
 namespace {
-
-Bytes prefix_of(const TopicId& topic, PartitionIndex partition) {
-  Bytes prefix(20);
-  store_big_endian(prefix.data(), topic.high);
-  store_big_endian(prefix.data() + 8, topic.low);
-  store_big_endian(prefix.data() + 16, partition.value());
-  return prefix;
-}
 
 bool starts_with(ByteView bytes, ByteView prefix) {
   return bytes.size() >= prefix.size() && std::ranges::equal(bytes.first(prefix.size()), prefix);
@@ -83,7 +76,7 @@ class PartitionView::Memory {
 PartitionView::PartitionView(Ports ports, Options options)
     : ports_(std::move(ports)),
       options_(std::move(options)),
-      prefix_(prefix_of(options_.topic_id, options_.partition)) {}
+      prefix_(view_prefix(options_.topic_id, options_.partition)) {}
 
 // ---- opening
 

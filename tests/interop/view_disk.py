@@ -5,12 +5,14 @@ and after Apache Kafka had the directory, a node answers as one that has replaye
 usage: view_disk.py                 the checks
        view_disk.py measure [N]     the time to the first OffsetFetch with N (a million) committed offsets, with and without a view, beside
                                     an empty node
+       view_disk.py stall [N]       how long others wait at most while N (a million) offsets in 10,000 groups lose their topic or expire
 """
 import pathlib
 import re
 import shutil
 import sys
 import tempfile
+import threading
 import time
 
 import messages
@@ -152,6 +154,29 @@ class Story:
         assert told_then == replayed and told_then != told, "the log has not lost anything, or the view was believed"
         assert "the log ends at offset" in said, said
 
+    def offsets_topic_made_again(self):
+        """The views of the one before are no more: erased when it is deleted, or at the next start if that was too early."""
+        told = self.live(6, clean=True)
+        old = self.directory.parent / "before-deletion"
+        shutil.copytree(self.directory / "state", old)
+        nothing = dict(dict.fromkeys(GROUPS, {}), listed=[])
+        for erased_at_start in (False, True):
+            if erased_at_start:
+                shutil.rmtree(self.directory / "state")
+                shutil.copytree(old, self.directory / "state")
+            self.node.start()
+            ask(self.node, "FindCoordinator", 4, key_type=0, coordinator_keys=["group-0"])
+            assert answers(self.node) == told
+            if not erased_at_start:
+                answer = ask(self.node, "DeleteTopics", 5, topic_names=["__consumer_offsets"], timeout_ms=10000)
+                assert answer["responses"][0]["error_code"] == 0, answer
+                ask(self.node, "FindCoordinator", 4, key_type=0, coordinator_keys=["group-0"])
+                told = answers(self.node)
+                assert {name: told[name] for name in nothing} == nothing, told
+            assert self.node.stop() == 0
+            said = "\n".join(self.node.output)
+            assert ("the views of 1 deleted topics are erased" in said) == erased_at_start, said
+
     def kafka_in_between(self, classpath):
         for clean in (True, False):
             kafka = ApacheKafka(classpath, self.node, SETTINGS)
@@ -177,6 +202,7 @@ def main():
         else:
             story.kafka_in_between(classpath)
         checks.check("with a log that has lost its end", story.log_of_another_time)
+        checks.check("after __consumer_offsets was deleted and made again", story.offsets_topic_made_again)
     checks.finish()
 
 
@@ -220,5 +246,75 @@ def measure(count):
             node.kill()
 
 
+class Waiting:
+    """Somebody who asks for nothing in particular all the time, and how long the answers took."""
+
+    def __init__(self, node):
+        self.client = messages.Client(node.port, timeout_s=120)
+        self.done = threading.Event()
+        self.longest = self.count = 0
+        self.thread = threading.Thread(target=self.run)
+
+    def run(self):
+        while not self.done.is_set():
+            began = time.monotonic()
+            assert self.client.ask("ApiVersions", 0)
+            self.longest, self.count = max(self.longest, time.monotonic() - began), self.count + 1
+
+    def __enter__(self):
+        self.began = time.monotonic()
+        self.thread.start()
+        return self
+
+    def __exit__(self, *_):
+        self.done.set()
+        self.thread.join()
+        self.seconds = time.monotonic() - self.began
+
+    def __str__(self):
+        return f"{self.count} answers in {self.seconds:.1f} s, the longest took {self.longest * 1000:.1f} ms"
+
+
+def stall(count):
+    groups, retention_s = 10000, 60
+    a_group = count // groups
+    settings = ["offsets.topic.num.partitions=1", "kurier.shards=1", "offsets.retention.minutes=1", "offsets.retention.check.interval.ms=600000"]
+    with tempfile.TemporaryDirectory(prefix="kurier-view-") as directory:
+        node = Kurier(directory, settings=settings)
+        try:
+            node.start()
+            ask(node, "FindCoordinator", 4, key_type=0, coordinator_keys=["g"])
+            with Waiting(node) as nothing:
+                time.sleep(2)
+            print("nothing else:", nothing)
+
+            def fill():
+                create_topic(node, a_group)
+                for number in range(groups):
+                    commit(node, f"group-{number}", {index: number + 1 for index in range(a_group)})
+
+            def until_gone():
+                while ask(node, "OffsetFetch", 8, groups=[{"group_id": "group-9999", "topics": None}])["groups"][0]["topics"]:
+                    time.sleep(0.05)
+
+            fill()
+            with Waiting(node) as deleting:
+                ask(node, "DeleteTopics", 5, topic_names=["t"], timeout_ms=120000)
+                until_gone()
+            print(f"{count} offsets lose their topic:", deleting)
+            fill()
+            committed = time.monotonic()
+            assert node.stop() == 0
+            node.settings = [*settings[:-1], f"offsets.retention.check.interval.ms={(retention_s + 5) * 1000}"]
+            node.start()
+            time.sleep(max(0, committed + retention_s - time.monotonic()))
+            with Waiting(node) as expiring:
+                until_gone()
+            print(f"{count} offsets expire:", expiring)
+        finally:
+            node.kill()
+
+
 if __name__ == "__main__":
-    sys.exit(measure(int((sys.argv + ["1000000"])[2])) if sys.argv[1:2] == ["measure"] else main())
+    run = {"measure": measure, "stall": stall}.get((sys.argv + [""])[1])
+    sys.exit(run(int((sys.argv + ["1000000"])[2])) if run else main())

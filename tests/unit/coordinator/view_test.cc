@@ -6,6 +6,7 @@
 
 #include "coordinator/group/memory_state.h"
 #include "coordinator/view/ordered_key.h"
+#include "coordinator/view/stored_views.h"
 #include "tests/unit/coordinator/view_bench.h"
 
 using namespace kurier;
@@ -479,4 +480,30 @@ TEST_CASE("keys are ordered as their parts are") {
     static_cast<void>(cut.number<std::int64_t>());
     CHECK_FALSE(cut.ok());
   }
+}
+
+TEST_CASE("views of topics that are no more are erased, those of others and what is no view are not") {
+  SimulatedKeyValueStore store(1);
+  const TopicId first{1, 1};
+  const TopicId last{UINT64_MAX, 1};
+  for (const TopicId& topic : {first, kTopicId, last}) {
+    for (const std::int32_t partition : {0, 7}) {
+      const Bytes prefix = view_prefix(topic, PartitionIndex(partition));
+      store.put_durably(prefix, {});
+      for (const char* key : {"a", "b"}) {
+        Bytes stored = prefix;
+        stored.push_back(static_cast<std::byte>(*key));
+        store.put_durably(std::move(stored), {});
+      }
+    }
+  }
+  store.put_durably(to_bytes("short"), {});
+  const auto whole = store.content();
+  CHECK(*erase_views_of_others(store, {first, kTopicId, last}) == 0);
+  CHECK(store.content() == whole);
+  CHECK(*erase_views_of_others(store, {kTopicId, last}) == 1);
+  CHECK(store.content().size() == whole.size() - 6);
+  CHECK(*erase_views_of_others(store, {{5, 5}, last}) == 1);
+  CHECK(store.content().size() == whole.size() - 12);
+  CHECK(store.content().contains(to_bytes("short")));
 }

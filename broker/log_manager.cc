@@ -164,7 +164,7 @@ void LogManager::apply(const replication::MetadataImage& image, const replicatio
     const auto topic = image.topic(id);
     if (!topic) continue;
     for (const auto& [index, partition] : topic->partitions) {
-      if (!is_mine(topic->name, partition) || to_open_.contains({id, index})) continue;
+      if (!is_mine(topic->name, partition) || to_open_.contains({id, index}) || offline_.contains({id, index})) continue;
       const LocalTopic* local = table_.find(id);
       const auto known = local == nullptr ? nullptr : local->find(index);
       if (known == nullptr) {
@@ -198,10 +198,9 @@ void LogManager::could_not_open(const replication::TopicImage& topic, const repl
   LOG_ERROR("partition {}-{} is offline{}: {}", topic.name, partition.partition_id.value(),
             is_passing(error.failure) ? " and will be tried again" : "", error.context);
   directories_.could_not_open(topic.name, partition, config_.node_id);
-  if (!is_passing(error.failure)) return;
-  ports_.executor.post([this, id = topic.id, index = partition.partition_id] {
-    to_open_.emplace(id, index);
-    try_again_later();
+  ports_.executor.post([this, id = topic.id, index = partition.partition_id, passes = is_passing(error.failure)] {
+    (passes ? to_open_ : offline_).emplace(id, index);
+    if (passes) try_again_later();
   });
 }
 
@@ -210,6 +209,7 @@ void LogManager::forget_unopened(TopicId id, const std::string& name) {
     directories_.no_longer_unopened({name, at->second});
     at = to_open_.erase(at);
   }
+  std::erase_if(offline_, [&](const auto& place) { return place.first == id; });
 }
 
 void LogManager::try_again_later() {
@@ -261,6 +261,7 @@ void LogManager::opened_after_all(TopicId id, PartitionIndex index, Result<Opene
     to_open_.emplace(id, index);
     return try_again_later();
   }
+  offline_.emplace(id, index);
   LOG_ERROR("partition {}-{} stays offline until the next start: {}", topic->name, index.value(),
             adopted.error().context);
   try_again();

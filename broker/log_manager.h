@@ -111,6 +111,8 @@ class LogManager final : public DiskMonitor {
   const ShardIndex shards_;
   std::vector<replication::DirectoryAssignment> untold_;
   std::set<std::pair<TopicId, PartitionIndex>> to_open_;  // offline for a lack that may pass
+  // Until the next start. They are somewhere, and must not be made anew elsewhere.
+  std::set<std::pair<TopicId, PartitionIndex>> offline_;
   bool tries_again_ = false;
 };
 

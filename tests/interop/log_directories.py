@@ -44,7 +44,10 @@ def await_metadata(client, wanted, timeout_s=60):
 
 
 def where(node):
-    return {topic: directory for directory in node.log_dirs for topic in TOPICS if (directory / f"{topic}-0").is_dir()}
+    """The directory of each topic, which has one."""
+    found = [(topic, directory) for directory in node.log_dirs for topic in TOPICS if (directory / f"{topic}-0").is_dir()]
+    assert len(found) == len(dict(found)), f"a partition lies in two directories: {found}"
+    return dict(found)
 
 
 def expected(places, failed):

@@ -420,6 +420,7 @@ OffsetDeleteRequest split(const replication::MetadataImage& image, const OffsetD
   known.group_id = request.group_id;
   for (const auto& topic : request.topics) {
     const auto there = image.topic(topic.name);
+    if (!there) response.at(topic.name);  // it is answered, whether it names partitions or not
     auto& kept = known.topics.emplace_back();
     kept.name = topic.name;
     for (const auto& partition : topic.partitions) {

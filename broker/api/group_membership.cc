@@ -44,15 +44,12 @@ Task<net::Reply> join_group(Broker& broker, Call call) {
   call.ticket.give_up();
   const std::string group = request->group_id;
   auto context = request_context(call);
-  const std::string member = request->member_id;
   auto answered = co_await ask_group(
       broker, group,
       [context, request = std::move(*request)](GroupMachine& machine, RequestToken token, Now now) mutable {
         return machine.groups().join_group(token, context, std::move(request), now);
       });
-  const bool coordinated = answered.has_value();
   auto response = response_of<protocol::JoinGroupResponse>(std::move(answered));
-  if (!coordinated) response.member_id = member;
   coordinator::adapt(response, call.request.version);
   co_return respond(call, response);
 }

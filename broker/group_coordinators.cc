@@ -27,7 +27,11 @@ coordinator::GroupOptions options_of(const config::NodeConfig& config) {
 }  // namespace
 
 GroupCoordinators::GroupCoordinators(Ports ports, const config::NodeConfig& config)
-    : ports_(ports), config_(config), options_(options_of(config)), partitions_(config.offsets.topic.partitions), sweeper_(ports.executor) {}
+    : ports_(ports),
+      config_(config),
+      options_(options_of(config)),
+      partitions_(config.offsets.topic.partitions),
+      sweeper_(ports.executor, ports.timers, ports.clock) {}
 
 GroupCoordinators::~GroupCoordinators() { resign_all(); }
 

@@ -1,5 +1,6 @@
 #include "broker/offset_sweeper.h"
 
+#include <chrono>
 #include <utility>
 
 namespace kurier::broker {
@@ -28,11 +29,21 @@ void OffsetSweeper::add(const std::shared_ptr<GroupRuntime>& runtime, coordinato
 
 void OffsetSweeper::go_on() {
   if (jobs_.empty() || std::exchange(is_posted_, true)) return;
-  executor_.post([this] {
-    is_posted_ = false;
-    if (!jobs_.empty() && !do_part(jobs_.front())) jobs_.pop_front();
-    go_on();
-  });
+  executor_.post([this] { take_turn(); });
+}
+
+void OffsetSweeper::take_turn() {
+  constexpr std::chrono::milliseconds kPause(5);
+  is_posted_ = false;
+  if (jobs_.empty()) return;
+  const auto runtime = jobs_.front().runtime.lock();
+  if (runtime && !runtime->has_room()) {
+    is_posted_ = true;
+    timers_.start(clock_.monotonic() + kPause, [this] { take_turn(); });
+    return;
+  }
+  if (!do_part(jobs_.front())) jobs_.pop_front();
+  go_on();
 }
 
 bool OffsetSweeper::do_part(Job& job) {

@@ -1,5 +1,6 @@
 // OffsetSweeper: forgets offsets that have expired, and those of deleted topics, in the coordinators of one shard: one coordinator
-// after the other, a bounded part at each turn of the shard, so that it serves everybody else in between.
+// after the other, a bounded part at each turn of the shard, so that it serves everybody else in between; no faster than the view
+// of the coordinator can be saved.
 //
 // What is not over when a coordinator resigns is left to expiry; a deletion that a clean stop interrupts is finished first, so that
 // a topic that is made again does not find the offsets of the one before. On the shard's thread.
@@ -19,7 +20,8 @@ using GroupRuntime = coordinator::CoordinatorRuntime<coordinator::GroupMachine>;
 
 class OffsetSweeper {
  public:
-  explicit OffsetSweeper(Executor& executor) : executor_(executor) {}
+  OffsetSweeper(Executor& executor, Timers& timers, const Clock& clock)
+      : executor_(executor), timers_(timers), clock_(clock) {}
 
   // What has expired. Nothing if that is under way there already.
   void expire(const std::shared_ptr<GroupRuntime>& runtime);
@@ -35,10 +37,13 @@ class OffsetSweeper {
   };
   void add(const std::shared_ptr<GroupRuntime>& runtime, coordinator::DeletedTopics topics);
   void go_on();
+  void take_turn();
   // False: it is over.
   static bool do_part(Job& job);
 
   Executor& executor_;
+  Timers& timers_;
+  const Clock& clock_;
   std::deque<Job> jobs_;
   bool is_posted_ = false;
 };

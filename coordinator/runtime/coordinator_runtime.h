@@ -138,6 +138,8 @@ class CoordinatorRuntime final : public RecordLogObserver,
     lose_view();
     return false;
   }
+  // False: work that can wait would only fill the memory now.
+  [[nodiscard]] bool has_room() const { return !view_ || view_->has_room(); }
   [[nodiscard]] Now now() const { return {ports_.clock.monotonic(), ports_.clock.wall()}; }
   // Whether everything that has been appended by now was committed before the commit timeout.
   static Task<bool> until_committed(std::shared_ptr<CoordinatorRuntime> self) {

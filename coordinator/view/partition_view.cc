@@ -291,7 +291,8 @@ void PartitionView::is_saved(const Result<void>& result) {
   } else {
     saved_ = saving_->position;
     if (saves_) log_->never_clean_beyond(saved_->offset);
-    saving_.reset();
+    // Its many small pieces are given back elsewhere.
+    ports_.pool.run([saved = std::exchange(saving_, nullptr)]() mutable { saved.reset(); });
     if (has_much_to_save()) save();
     if (!(saved_ == position_)) arm();
   }

@@ -88,6 +88,8 @@ class PartitionView final : public std::enable_shared_from_this<PartitionView> {
 
   [[nodiscard]] std::optional<ViewPosition> saved() const { return saved_; }
   [[nodiscard]] std::size_t unsaved_bytes() const { return unsaved_bytes_; }
+  // False: what has changed is more than can be saved at this pace. Who can wait does so.
+  [[nodiscard]] bool has_room() const { return !saves_ || unsaved_bytes_ < options_.unsaved_bytes_max; }
 
  private:
   using Changes = std::map<Bytes, std::optional<Bytes>, BytesLess>;

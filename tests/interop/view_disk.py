@@ -298,8 +298,8 @@ def stall(count):
                     time.sleep(0.05)
 
             fill()
+            ask(node, "DeleteTopics", 5, topic_names=["t"], timeout_ms=120000)
             with Waiting(node) as deleting:
-                ask(node, "DeleteTopics", 5, topic_names=["t"], timeout_ms=120000)
                 until_gone()
             print(f"{count} offsets lose their topic:", deleting)
             fill()

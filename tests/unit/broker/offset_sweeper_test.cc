@@ -79,7 +79,7 @@ struct Fixture {
   SeededRandom random{1};
   Coordinator first{shard, random};
   Coordinator second{shard, random};
-  OffsetSweeper sweeper{shard};
+  OffsetSweeper sweeper{shard, shard, shard};
 
   Fixture() {
     for (int i = 0; i < 100; ++i) {

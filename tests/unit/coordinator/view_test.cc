@@ -507,3 +507,15 @@ TEST_CASE("views of topics that are no more are erased, those of others and what
   CHECK(store.content().size() == whole.size() - 12);
   CHECK(store.content().contains(to_bytes("short")));
 }
+
+TEST_CASE("a view has no room while there is enough to be saved and what came before is not saved") {
+  Fixture f;
+  f.open();
+  CHECK(f.view->has_room());
+  for (int i = 0; i < 60; ++i) f.commit("group-" + std::to_string(i), i);
+  CHECK_FALSE(f.view->has_room());  // the first part waits until it is committed
+  f.all_is_committed();
+  f.finish();
+  CHECK(f.view->has_room());
+  CHECK(f.view->saved()->offset == Offset(60));
+}

@@ -164,7 +164,8 @@ void LogManager::apply(const replication::MetadataImage& image, const replicatio
     const auto topic = image.topic(id);
     if (!topic) continue;
     for (const auto& [index, partition] : topic->partitions) {
-      if (!is_mine(topic->name, partition) || to_open_.contains({id, index}) || offline_.contains({id, index})) continue;
+      if (!is_mine(topic->name, partition) || to_open_.contains({id, index}) || offline_.contains({id, index}))
+        continue;
       const LocalTopic* local = table_.find(id);
       const auto known = local == nullptr ? nullptr : local->find(index);
       if (known == nullptr) {

@@ -28,8 +28,8 @@ void no_coordinator(Coordinator& out, ErrorCode error, std::string message) {
   out.error_message = std::move(message);
 }
 
-void describe(const replication::MetadataImage& image, const Call& call, const std::string& key,
-              PartitionIndex index, Coordinator& out) {
+void describe(const replication::MetadataImage& image, const Call& call, const std::string& key, PartitionIndex index,
+              Coordinator& out) {
   out.key = key;
   const auto topic = image.topic(GroupCoordinators::kTopic);
   const replication::PartitionImage* partition = topic ? image.partition(topic->id, index) : nullptr;

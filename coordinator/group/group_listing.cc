@@ -104,8 +104,9 @@ std::vector<DescribeGroupsResponse::DescribedGroup> GroupCoordinator::describe_g
   return all;
 }
 
-std::vector<ListGroupsResponse::ListedGroup> GroupCoordinator::list_groups(
-    const protocol::ListGroupsRequest& request, std::optional<std::string>& after, std::size_t count) const {
+std::vector<ListGroupsResponse::ListedGroup> GroupCoordinator::list_groups(const protocol::ListGroupsRequest& request,
+                                                                           std::optional<std::string>& after,
+                                                                           std::size_t count) const {
   Filter states;
   Filter types;
   for (const std::string& state : request.states_filter) states.names.push_back(lower(trim(lower(state))));

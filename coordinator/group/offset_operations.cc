@@ -276,13 +276,15 @@ TopicPartition begin_of(const DeletedTopics& topics, const std::optional<TopicPa
 OffsetsPart offsets_of_topics(const std::string& group, const DeletedTopics& topics, const GroupStateReader& state,
                               const std::optional<TopicPartition>& after, std::size_t count) {
   OffsetsPart part;
-  state.visit_offsets(group, begin_of(topics, after), [&](const TopicPartition& partition, const CommittedOffset& offset) {
-    if (partition.topic > topics.rbegin()->name) return false;
-    if (is_of(topics, partition, offset)) part.records.push_back(offset_tombstone(group, partition));
-    if (++part.looked_at < count) return true;
-    part.last = partition;
-    return false;
-  });
+  state.visit_offsets(group, begin_of(topics, after),
+                      [&](const TopicPartition& partition, const CommittedOffset& offset) {
+                        if (partition.topic > topics.rbegin()->name) return false;
+                        if (is_of(topics, partition, offset))
+                          part.records.push_back(offset_tombstone(group, partition));
+                        if (++part.looked_at < count) return true;
+                        part.last = partition;
+                        return false;
+                      });
   return part;
 }
 
@@ -292,22 +294,22 @@ OffsetsPart pending_offsets_of_topics(const std::string& group, const DeletedTop
   OffsetsPart part;
   std::optional<TopicPartition> gone;  // several producers may have the same partition pending
   std::optional<TopicPartition> before;
-  state.visit_pending(
-      group, begin_of(topics, after), [&](ProducerId, const TopicPartition& partition, const CommittedOffset& offset) {
-        if (partition.topic > topics.rbegin()->name) return false;
-        if (part.looked_at >= count && before != partition) {
-          part.last = before;
-          return false;
-        }
-        before = partition;
-        ++part.looked_at;
-        if (gone == partition || !is_of(topics, partition, offset)) return true;
-        gone = partition;
-        const auto committed = state.offset(group, partition.topic, partition.partition);
-        const bool goes_with_it = committed && is_of(topics, partition, *committed);
-        if (!goes_with_it) part.records.push_back(offset_tombstone(group, partition));
-        return true;
-      });
+  state.visit_pending(group, begin_of(topics, after),
+                      [&](ProducerId, const TopicPartition& partition, const CommittedOffset& offset) {
+                        if (partition.topic > topics.rbegin()->name) return false;
+                        if (part.looked_at >= count && before != partition) {
+                          part.last = before;
+                          return false;
+                        }
+                        before = partition;
+                        ++part.looked_at;
+                        if (gone == partition || !is_of(topics, partition, offset)) return true;
+                        gone = partition;
+                        const auto committed = state.offset(group, partition.topic, partition.partition);
+                        const bool goes_with_it = committed && is_of(topics, partition, *committed);
+                        if (!goes_with_it) part.records.push_back(offset_tombstone(group, partition));
+                        return true;
+                      });
   return part;
 }
 

@@ -40,8 +40,8 @@ Outcome GroupCoordinator::sweep(OffsetSweep& sweep, Now now) {
       sweep.last_group = ids.back();
       sweep.groups.assign(std::make_move_iterator(ids.begin()), std::make_move_iterator(ids.end()));
     }
-    const std::size_t looked_at = sweep.topics.empty() ? expire_part(sweep, room, now, records, ended)
-                                                       : forget_part(sweep, room, records);
+    const std::size_t looked_at =
+        sweep.topics.empty() ? expire_part(sweep, room, now, records, ended) : forget_part(sweep, room, records);
     room -= std::min(room, looked_at + kSweepGroupOffsets);
   }
   if (records.empty()) return outcome;

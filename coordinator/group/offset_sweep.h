@@ -24,12 +24,12 @@ struct OffsetSweep {
   bool is_over = false;
 
   // How far it is.
-  std::deque<std::string> groups;         // the next ones; of the first, a part may be done
+  std::deque<std::string> groups;  // the next ones; of the first, a part may be done
   std::optional<std::string> last_group;  // of those that have been looked up
-  std::optional<TopicPartition> after;    // in groups.front()
-  bool something_stays = false;           // of groups.front(), in the parts before
-  bool again = false;                     // groups.front() is looked at once more, to see that nothing is left
-  bool among_pending = false;             // in groups.front(): the committed ones are done
+  std::optional<TopicPartition> after;  // in groups.front()
+  bool something_stays = false;  // of groups.front(), in the parts before
+  bool again = false;  // groups.front() is looked at once more, to see that nothing is left
+  bool among_pending = false;  // in groups.front(): the committed ones are done
 
   void next_group() {
     groups.pop_front();

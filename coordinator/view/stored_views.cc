@@ -34,7 +34,8 @@ Result<std::size_t> erase_views_of_others(KeyValueStore& store, const std::set<T
       return !found;  // what is shorter is no view
     }));
     if (!found) break;
-    const TopicId topic{load_big_endian<std::uint64_t>(found->data()), load_big_endian<std::uint64_t>(found->data() + 8)};
+    const TopicId topic{load_big_endian<std::uint64_t>(found->data()),
+                        load_big_endian<std::uint64_t>(found->data() + 8)};
     from = end_of_prefix(*found);
     if (topics.contains(topic) || !from) continue;
     TRY(store.erase_prefix(*found));

@@ -43,9 +43,9 @@ class CountingLog final : public RecordLog {
 
 struct Coordinator {
   Coordinator(test::ManualShard& shard, Random& random) {
-    runtime = std::make_shared<GroupRuntime>(RuntimePorts{shard, shard, shard}, "offsets", std::make_unique<CountingLog>(end),
-                                             std::make_unique<GroupMachine>(GroupOptions{}, random), LeaderEpoch(0),
-                                             std::chrono::milliseconds(5000));
+    runtime = std::make_shared<GroupRuntime>(
+        RuntimePorts{shard, shard, shard}, "offsets", std::make_unique<CountingLog>(end),
+        std::make_unique<GroupMachine>(GroupOptions{}, random), LeaderEpoch(0), std::chrono::milliseconds(5000));
     runtime->begin();
   }
   ~Coordinator() { runtime->resign(); }

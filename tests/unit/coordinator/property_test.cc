@@ -45,8 +45,9 @@ TEST_CASE("random histories keep the promises") {
   }
   if (only != nullptr) return;
   // The histories are of the kind that they should be.
-  for (const char* what : {"join", "joined", "sync", "assigned", "commit", "committed", "heartbeat", "leave",
-                           "static restart", "failed append", "restart", "part of an expiry", "compared with the log"}) {
+  for (const char* what :
+       {"join", "joined", "sync", "assigned", "commit", "committed", "heartbeat", "leave", "static restart",
+        "failed append", "restart", "part of an expiry", "compared with the log"}) {
     INFO(what);
     CHECK(counts[what] > 100);
   }

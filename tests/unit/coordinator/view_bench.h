@@ -93,7 +93,8 @@ inline void check_parts(const GroupStateReader& state) {
     std::vector<TopicPartition> places;
     state.for_each_offset(group, [&](const TopicPartition& where, const CommittedOffset&) { places.push_back(where); });
     const auto offsets = in_parts<TopicPartition>([&](auto& after, auto visit) {
-      state.visit_offsets(group, after, [&](const TopicPartition& where, const CommittedOffset&) { return visit(where); });
+      state.visit_offsets(group, after,
+                          [&](const TopicPartition& where, const CommittedOffset&) { return visit(where); });
     });
     CHECK(offsets == places);
     places.clear();
@@ -101,8 +102,8 @@ inline void check_parts(const GroupStateReader& state) {
       if (places.empty() || places.back() != where) places.push_back(where);
     });
     auto pending = in_parts<TopicPartition>([&](auto& after, auto visit) {
-      state.visit_pending(group, after,
-                          [&](ProducerId, const TopicPartition& where, const CommittedOffset&) { return visit(where); });
+      state.visit_pending(
+          group, after, [&](ProducerId, const TopicPartition& where, const CommittedOffset&) { return visit(where); });
     });
     pending.erase(std::ranges::unique(pending).begin(), pending.end());  // several producers
     CHECK(pending == places);

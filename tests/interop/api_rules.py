@@ -99,6 +99,18 @@ def list_offsets(rules):
         for replica in (-2, 0, 1, 5):
             rules.same("ListOffsets", version, change=by_topic, replica_id=replica, topics=[{"name": "plain", "partitions": [{"partition_index": 0, "timestamp": -1}]}])
         rules.same("ListOffsets", version, change=by_topic, replica_id=-1, topics=[])
+        one, other = ({"partition_index": index, "timestamp": -1} for index in (0, 1))
+        for topics in ([("timed", [])], [("timed", []), ("empty", [one])], [("nowhere", []), ("", [])], [("timed", [one]), ("timed", [other])],
+                       [("timed", [one]), ("timed", [one])], [("timed", [one]), ("empty", [one]), ("timed", [one, other])],
+                       [("timed", [one, one, one, other])], [("nowhere", [one, one])]):
+            topics = [{"name": name, "partitions": partitions} for name, partitions in topics]
+            for isolation in (0, 3):
+                rules.same("ListOffsets", version, change=by_topic, replica_id=-1, isolation_level=isolation, topics=topics)
+        for timestamp in (-3, -4, -5, -6, -7):  # which of them the version knows is looked at first
+            rules.same("ListOffsets", version, change=by_topic, replica_id=-1, topics=[
+                {"name": "plain", "partitions": [{"partition_index": index, "timestamp": timestamp} for index in (0, 9, -1)]},
+                {"name": "timed", "partitions": [{"partition_index": 0, "timestamp": timestamp}] * 2},
+                {"name": "nowhere", "partitions": [{"partition_index": 0, "timestamp": timestamp}]}])
     for version in (4, 6, 11):
         for epoch in (-1, 0, 1, 2, 100):
             rules.same("ListOffsets", version, change=by_topic, replica_id=-1, topics=[

@@ -168,7 +168,9 @@ def metadata(rules):
             for topics in ([{"name": None, "topic_id": rules.ids["plain"]}], [{"name": None, "topic_id": NOBODY}], [{"name": None, "topic_id": METADATA}],
                            [{"name": "plain", "topic_id": rules.ids["timed"]}], [{"name": None}], [{"name": ""}],
                            [{"name": None, "topic_id": rules.ids["plain"]}, {"name": "timed"}],
-                           [{"name": None, "topic_id": NOBODY}, {"name": None, "topic_id": rules.ids["plain"]}]):
+                           [{"name": None, "topic_id": NOBODY}, {"name": None, "topic_id": rules.ids["plain"]}],
+                           [{"name": None, "topic_id": rules.ids["plain"]}, {"name": None}], [{"name": "plain"}, {"name": None}, {"name": "timed"}],
+                           [{"name": None}, {"name": None, "topic_id": NOBODY}, {"name": ""}]):
                 rules.same("Metadata", version, topics=topics, change=sorted_topics, **no_creation)
     rules.done()
 

@@ -337,7 +337,16 @@ def describe_configs(rules):
         for kind, name in ((2, "nowhere"), (2, "bad name!"), (2, ""), (4, "9"), (4, "x"), (4, "-1"), (1, "a"), (3, "b"), (0, "c"), (99, "d")):  # not yet: client metrics, groups, loggers
             rules.everywhere("DescribeConfigs", version, change=sorted_configs, resources=[
                 {"resource_type": kind, "resource_name": name, "configuration_keys": ["retention.ms"]}])
+        # One type that does not exist, and nothing of the request is answered.
+        for kind in (0, 1, 3, 99, -1):
+            rules.everywhere("DescribeConfigs", version, change=sorted_configs, resources=[
+                {"resource_type": each, "resource_name": name, "configuration_keys": ["retention.ms"]}
+                for each, name in ((2, "plain"), (kind, "x"), (2, "nowhere"), (4, "1"), (4, "x"))])
         rules.everywhere("DescribeConfigs", version, resources=[])
+        if version >= 3:  # no documentation is null, not empty
+            ours = rules.same("DescribeConfigs", version, include_documentation=False, resources=[
+                {"resource_type": 2, "resource_name": "plain", "configuration_keys": ["retention.ms"]}])
+            assert ours["results"][0]["configs"][0]["documentation"] is None, ours
     rules.done()
 
 

@@ -386,12 +386,12 @@ def describe_cluster(rules):
 
 
 def describe_topic_partitions(rules):
-    asked = [[], ["plain"], ["timed", "plain"], ["plain", "nowhere"], ["nowhere"], ["bad name!"], [""], ["plain", "plain"], ["timed", "nowhere", "empty", "plain"]]
+    asked = [[], ["plain"], ["timed", "plain"], ["plain", "nowhere"], ["nowhere", "plain"], ["", "plain"], ["nowhere"], ["bad name!"], [""], ["plain", "plain"], ["timed", "nowhere", "empty", "plain"]]
     for names in asked:
         for limit in (2000, 1, 2, 3, 4, 5, 0, -1, 1 << 30):
             for cursor in (None, {"topic_name": "plain", "partition_index": 1}, {"topic_name": "plain", "partition_index": 0},
                            {"topic_name": "plain", "partition_index": 9}, {"topic_name": "nowhere", "partition_index": 0},
-                           {"topic_name": "q", "partition_index": 0}, {"topic_name": "plain", "partition_index": -1}, {"topic_name": "zzz", "partition_index": 0}):
+                           {"topic_name": "nowhere", "partition_index": 5}, {"topic_name": "", "partition_index": 1}, {"topic_name": "q", "partition_index": 0}, {"topic_name": "plain", "partition_index": -1}, {"topic_name": "zzz", "partition_index": 0}):
                 rules.same("DescribeTopicPartitions", 0, topics=[{"name": name} for name in names], response_partition_limit=limit, cursor=cursor)
     rules.done()
 

@@ -11,6 +11,7 @@ import struct
 import subprocess
 import sys
 import tempfile
+import time
 
 from disk import ApacheKafka
 from harness import ROOT, Checks, Kurier, free_port, jars, kurier
@@ -473,6 +474,31 @@ def end(process):
     process.stdout.close()
 
 
+def without_standard_descriptors(closed):
+    """What is opened first must not get the numbers of those that are closed, or the log would be written into it."""
+    with tempfile.TemporaryDirectory(prefix="kurier-") as directory:
+        script = pathlib.Path(directory) / "closed"
+        script.write_text(f'#!/bin/sh\nexec "{BINARY}" "$@" {closed}\n')
+        script.chmod(0o755)
+        node = Kurier(directory, binary=script)
+        node.launch()
+        try:
+            deadline = time.monotonic() + 30
+            while True:  # it cannot say that it is ready
+                try:
+                    assert ask(node.port, "Metadata", 8, topics=[])["brokers"]
+                    break
+                except ConnectionRefusedError:
+                    assert time.monotonic() < deadline and node.process.poll() is None
+                    time.sleep(0.02)
+            targets = [os.readlink(f"/proc/{node.process.pid}/fd/{number}") for number in range(3)]
+            assert all(targets[int(each[0])] == "/dev/null" for each in closed.split()), targets
+            assert node.stop() == 0
+        finally:
+            node.kill()
+        assert (node.directory / "log/.kafka_cleanshutdown").is_file()
+
+
 def stopped_while_starting():
     """The start is held by a log that nobody reads; the signal comes meanwhile."""
     read_end, write_end = os.pipe()
@@ -508,6 +534,8 @@ def main():
     checks.check("alone in an empty directory, stopped by SIGINT", in_an_empty_directory)
     checks.check("Apache Kafka's own server.properties", stock_server_properties)
     checks.check("stopped while it starts", stopped_while_starting)
+    for closed in ("2>&-", "0<&- 1>&- 2>&-"):
+        checks.check(f"started with {closed}", without_standard_descriptors, closed)
     with tempfile.TemporaryDirectory(prefix="kurier-") as directory:
         node = Kurier(directory)
         node.start()

@@ -4,6 +4,7 @@
 #include <charconv>
 
 #include "config/addresses.h"
+#include "config/text.h"
 
 namespace kurier::config {
 namespace {
@@ -60,8 +61,10 @@ std::vector<Setting> all_settings(const ConfigSource& source, Loading& loading) 
   if (source.path.empty()) {
     for (const auto& [name, value] : stock_values()) settings.push_back({name, value, std::string(kStockPlace)});
   } else {
-    ReadSettings read = is_yaml(source.path) ? read_yaml(source.path, source.content)
-                                             : read_properties(source.path, source.content);
+    // Some editors begin a file with the mark that it is UTF-8.
+    constexpr std::string_view kMark = "\xEF\xBB\xBF";
+    const std::string content = source.content.substr(source.content.starts_with(kMark) ? kMark.size() : 0);
+    ReadSettings read = is_yaml(source.path) ? read_yaml(source.path, content) : read_properties(source.path, content);
     settings = std::move(read.settings);
     loading.faults = std::move(read.faults);
   }

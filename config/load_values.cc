@@ -1,6 +1,7 @@
 // From settings to values, and from values to the plain fields of NodeConfig.
 #include <algorithm>
 #include <array>
+#include <optional>
 
 #include "config/addresses.h"
 #include "config/load.h"
@@ -32,6 +33,18 @@ std::string fault_of_value(const Property& property, std::string_view text, cons
     return fmt::format("{} is not {}; expected {}", shown, expectation(property.type, ""), expected);
   }
   return fmt::format("{} is not allowed; expected {}", shown, expected);
+}
+
+// Values are strings of Kafka's protocol, in metadata records and in answers. The fault; nothing if it can be one.
+std::optional<std::string> fault_of_text(const Setting& setting) {
+  constexpr std::size_t kProtocolStringMax = 32'767;
+  if (setting.value.size() > kProtocolStringMax) {
+    return fmt::format("{} bytes are too long; expected at most {}, the longest string of Kafka's protocol",
+                       setting.value.size(), kProtocolStringMax);
+  }
+  if (setting.value.contains('\0')) return "the value holds a NUL character";
+  if (!is_utf8(setting.value)) return "the value is not UTF-8";
+  return std::nullopt;
 }
 
 void take_unknown(Loading& loading, const Setting& setting) {
@@ -73,6 +86,10 @@ void take_settings(Loading& loading, const std::vector<Setting>& settings, bool 
   std::vector<const Property*> without_effect;
   std::vector<const Setting*> unknown;
   for (const Setting& setting : settings) {
+    if (const auto why = fault_of_text(setting)) {
+      loading.fault(setting.name, *why);
+      continue;
+    }
     node.originals[setting.name] = node.originals_as_written[setting.name] = setting.value;
     const Property* property = find_broker_property(setting.name);
     if (property == nullptr) {

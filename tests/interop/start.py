@@ -75,6 +75,16 @@ FAULTS = [  # what, file name, content, arguments, what must be said
     ("no closing quote", "a.yaml", HEAD + 'broker.rack: "r\n', [], "a.yaml:5: "),
     ("set twice", "a.yaml", HEAD + "num.partitions: 2\nnum: {partitions: 3}\n", [], "a.yaml:6: num.partitions: set twice; line 5 sets it too"),
     ("a list of maps", "a.yaml", HEAD + "log.dirs:\n  - {path: /x}\n", [], "a.yaml:6: log.dirs: a list may hold only plain values"),
+    ("a rack that no record can carry", "a.yaml", HEAD + f"broker.rack: {'r' * 40000}\n", [],
+     "a.yaml:5: broker.rack: 40000 bytes are too long; expected at most 32767"),
+    ("a host that no record can carry", "a.yaml", HEAD + f"advertised.listeners: ['PLAINTEXT://{'h' * 40000}:1092']\n", [],
+     "a.yaml:5: advertised.listeners: 40017 bytes are too long; expected at most 32767"),
+    ("an empty map", "a.yaml", HEAD + "num.partitions: {}\n", [], 'a.yaml:5: num.partitions: no value; write "" for an empty one'),
+    ("not UTF-8", "a.yaml", HEAD.encode() + b"broker.rack: \xe4\n", [], "a.yaml:5: the byte 0xe4 is not UTF-8"),
+    ("not UTF-8 on the command line", None, None, ["--set", os.fsdecode(b"broker.rack=\xe4")], "--set: broker.rack: the value is not UTF-8"),
+    ("half a character", "a.properties", "broker.rack=\\uD83D\n", [], "a.properties:1: \\uD800 to \\uDFFF are halves of a character"),
+    ("NUL", "a.properties", "broker.rack=a\\u0000b\n", [], "a.properties:1: broker.rack: the value holds a NUL character"),
+    ("behind a byte order mark", "a.yaml", "\ufeff" + HEAD + "num.partitions: x\n", [], 'a.yaml:5: num.partitions: "x" is not an int'),
     ("no value", "a.yaml", HEAD + "broker.rack: null\n", [], 'a.yaml:5: broker.rack: no value; write "" for an empty one'),
     ("TLS", "a.properties", "process.roles=broker,controller\nnode.id=1\ncontroller.listener.names=C\nlisteners=SSL://h:1,\\\n  C://h:2\n"
      "listener.security.protocol.map=SSL:SSL,C:PLAINTEXT\ninter.broker.listener.name=SSL\ncontroller.quorum.voters=1@h:2\n", [],
@@ -94,7 +104,7 @@ FAULTS = [  # what, file name, content, arguments, what must be said
 def fault(name, content, arguments, message):
     with tempfile.TemporaryDirectory(prefix="kurier-") as directory:
         if name:
-            (pathlib.Path(directory) / name).write_text(content)
+            (pathlib.Path(directory) / name).write_bytes(content if isinstance(content, bytes) else content.encode())
             arguments = ["--config", name]
         before = tree(directory)
         status, said = run("serve", *arguments, cwd=directory)

@@ -48,6 +48,7 @@ std::optional<std::string> fault_of_text(const Setting& setting) {
 }
 
 void take_unknown(Loading& loading, const Setting& setting) {
+  if (is_listener_limit(setting.name)) return;  // read when the listeners are known
   if (has_plugin_prefix(loading, setting.name)) {
     loading.notices.push_back(fmt::format(
         "{}: {} has no effect here, because it is meant for a plug-in or for a single listener", setting.where,

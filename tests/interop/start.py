@@ -85,6 +85,8 @@ FAULTS = [  # what, file name, content, arguments, what must be said
     ("half a character", "a.properties", "broker.rack=\\uD83D\n", [], "a.properties:1: \\uD800 to \\uDFFF are halves of a character"),
     ("NUL", "a.properties", "broker.rack=a\\u0000b\n", [], "a.properties:1: broker.rack: the value holds a NUL character"),
     ("behind a byte order mark", "a.yaml", "\ufeff" + HEAD + "num.partitions: x\n", [], 'a.yaml:5: num.partitions: "x" is not an int'),
+    ("a limit of a listener", None, None, ["--set", "listener.name.plaintext.max.connections=many"],
+     '--set: listener.name.plaintext.max.connections: "many" is not allowed; expected an int, 0 or more'),
     ("no value", "a.yaml", HEAD + "broker.rack: null\n", [], 'a.yaml:5: broker.rack: no value; write "" for an empty one'),
     ("TLS", "a.properties", "process.roles=broker,controller\nnode.id=1\ncontroller.listener.names=C\nlisteners=SSL://h:1,\\\n  C://h:2\n"
      "listener.security.protocol.map=SSL:SSL,C:PLAINTEXT\ninter.broker.listener.name=SSL\ncontroller.quorum.voters=1@h:2\n", [],

@@ -190,6 +190,29 @@ TEST_CASE("plug-in prefixes are named") {
   CHECK_THAT(loaded->notices[0], Catch::Contains("listener.name.plaintext.ssl.client.auth has no effect here"));
 }
 
+TEST_CASE("limits of one listener") {
+  const NodeConfig node =
+      load({"listener.name.plaintext.max.connections=5", "listener.name.plaintext.max.connection.creation.rate=7",
+            "listener.name.controller.max.connections=0"});
+  CHECK(node.network.max_connections == INT32_MAX);
+  REQUIRE(node.network.of_listener.size() == 2);
+  CHECK(node.network.of_listener.at("PLAINTEXT").max_connections == 5);
+  CHECK(node.network.of_listener.at("PLAINTEXT").max_connection_creation_rate == 7);
+  CHECK(node.network.of_listener.at("CONTROLLER").max_connections == 0);
+  CHECK_THAT(error_of_settings({"listener.name.plaintext.max.connections=-1"}),
+             Catch::Contains(
+                 "--set: listener.name.plaintext.max.connections: \"-1\" is not allowed; expected an int, 0 or more"));
+  for (const char* name : {"listener.name.PLAINTEXT.max.connections", "listener.name.other.max.connections",
+                           "listener.name.max.connections"}) {
+    const auto loaded = load_config({.path = "", .content = "", .settings = {std::string(name) + "=5"}});
+    REQUIRE(loaded);
+    CHECK(loaded->node.network.of_listener.empty());
+    REQUIRE(loaded->notices.size() == 1);
+    CHECK_THAT(loaded->notices[0],
+               Catch::Contains(std::string(name) + " has no effect here, because no listener has this name"));
+  }
+}
+
 TEST_CASE("values that Kafka's protocol cannot carry") {
   CHECK(error_of_settings({"broker.rack=" + std::string(32'767, 'r')}) == "no error");
   CHECK_THAT(error_of_settings({"broker.rack=" + std::string(32'768, 'r')}),

@@ -55,6 +55,13 @@ Result<net::ServerOptions> server_options(const config::NetworkConfig& network, 
   if (network.max_connection_creation_rate != INT32_MAX) {
     options.new_connections_per_second_max = static_cast<std::uint32_t>(network.max_connection_creation_rate);
   }
+  for (const auto& [name, of_one] : network.of_listener) {
+    auto& of_listener = options.of_listener[name];
+    of_listener.connections_max = static_cast<std::size_t>(of_one.max_connections);
+    if (of_one.max_connection_creation_rate != INT32_MAX) {
+      of_listener.new_connections_per_second_max = static_cast<std::uint32_t>(of_one.max_connection_creation_rate);
+    }
+  }
   // Each shard has its part; a single request may always be read, however large.
   if (network.queued_max_request_bytes > 0) {
     options.limits.shard_bytes_max = std::max<std::size_t>(1, static_cast<std::size_t>(network.queued_max_request_bytes) / shards);

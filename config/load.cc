@@ -4,6 +4,7 @@
 #include <charconv>
 
 #include "config/addresses.h"
+#include "config/text.h"
 
 namespace kurier::config {
 namespace {
@@ -60,8 +61,10 @@ std::vector<Setting> all_settings(const ConfigSource& source, Loading& loading) 
   if (source.path.empty()) {
     for (const auto& [name, value] : stock_values()) settings.push_back({name, value, std::string(kStockPlace)});
   } else {
-    ReadSettings read = is_yaml(source.path) ? read_yaml(source.path, source.content)
-                                             : read_properties(source.path, source.content);
+    // Some editors begin a file with the mark that it is UTF-8.
+    constexpr std::string_view kMark = "\xEF\xBB\xBF";
+    const std::string content = source.content.substr(source.content.starts_with(kMark) ? kMark.size() : 0);
+    ReadSettings read = is_yaml(source.path) ? read_yaml(source.path, content) : read_properties(source.path, content);
     settings = std::move(read.settings);
     loading.faults = std::move(read.faults);
   }
@@ -85,6 +88,33 @@ void check_connection_limits(Loading& loading, NodeConfig& node) {
   }
   loading.require(node.network.max_connections_per_ip > 0 || !pairs->empty(), "max.connections.per.ip",
                   "0 is possible only with max.connections.per.ip.overrides");
+}
+
+// The listener's name is written in lower case, as Kafka has it.
+void fill_listener_limits(Loading& loading, NodeConfig& node) {
+  for (const auto& [name, place] : loading.places) {
+    const auto text = node.originals.find(name);
+    if (!is_listener_limit(name) || text == node.originals.end()) continue;
+    const bool is_rate = name.ends_with("rate");
+    const Property& property = *find_broker_property(is_rate ? "max.connection.creation.rate" : "max.connections");
+    const auto value = parse_value(name, property.type, property.range, text->second);
+    if (!value) {
+      loading.fault(name, fmt::format("\"{}\" is not allowed; expected {}", text->second,
+                                      expectation(property.type, property.range)));
+      continue;
+    }
+    const auto is_its = [&](const Listener& listener) {
+      return fmt::format("listener.name.{}.{}", lower(listener.name), property.name) == name;
+    };
+    const auto listener = std::ranges::find_if(node.listeners, is_its);
+    if (listener == node.listeners.end()) {
+      loading.notices.push_back(
+          fmt::format("{}: {} has no effect here, because no listener has this name (in lower case)", place, name));
+      continue;
+    }
+    ListenerLimits& limits = node.network.of_listener[listener->name];
+    (is_rate ? limits.max_connection_creation_rate : limits.max_connections) = static_cast<std::int32_t>(value->number);
+  }
 }
 
 }  // namespace
@@ -175,6 +205,7 @@ Result<LoadedConfig> load_config(const ConfigSource& source) {
   fill_values(loading, node);
   fill_identity(loading, node);
   check_connection_limits(loading, node);
+  fill_listener_limits(loading, node);
   check_values(loading, node);
   if (!loading.faults.empty()) return fail(Failure::kInvalid, fmt::format("{}", fmt::join(loading.faults, "\n")));
   return LoadedConfig{std::move(node), std::move(loading.notices)};

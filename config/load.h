@@ -48,6 +48,12 @@ class Loading {
   std::string file_;
 };
 
+// KIP-612: listener.name.<name>.max.connections and .max.connection.creation.rate.
+[[nodiscard]] inline bool is_listener_limit(std::string_view name) {
+  return name.starts_with("listener.name.") &&
+         (name.ends_with(".max.connections") || name.ends_with(".max.connection.creation.rate"));
+}
+
 // Names, types, ranges, support.
 void take_settings(Loading& loading, const std::vector<Setting>& settings, bool is_stock, NodeConfig& node);
 // Everything that is one value of one property.

@@ -270,6 +270,10 @@ bool is_or_lies_in(const std::string& path, const std::string& directory) {
 
 void fill_directories(Loading& loading, NodeConfig& node) {
   const std::string_view dirs_name = loading.is_set("log.dirs") ? "log.dirs" : "log.dir";
+  if (loading.is_set("log.dirs") && loading.is_set("log.dir")) {
+    loading.notices.push_back(
+        fmt::format("{}: log.dir has no effect here, because log.dirs is set", loading.places.at("log.dir")));
+  }
   node.log_dirs = loading.list(dirs_name);
   if (node.log_dirs.empty()) return;  // already a fault
   const std::string metadata = loading.text("metadata.log.dir");

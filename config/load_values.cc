@@ -1,6 +1,7 @@
 // From settings to values, and from values to the plain fields of NodeConfig.
 #include <algorithm>
 #include <array>
+#include <optional>
 
 #include "config/addresses.h"
 #include "config/load.h"
@@ -34,7 +35,20 @@ std::string fault_of_value(const Property& property, std::string_view text, cons
   return fmt::format("{} is not allowed; expected {}", shown, expected);
 }
 
+// Values are strings of Kafka's protocol, in metadata records and in answers. The fault; nothing if it can be one.
+std::optional<std::string> fault_of_text(const Setting& setting) {
+  constexpr std::size_t kProtocolStringMax = 32'767;
+  if (setting.value.size() > kProtocolStringMax) {
+    return fmt::format("{} bytes are too long; expected at most {}, the longest string of Kafka's protocol",
+                       setting.value.size(), kProtocolStringMax);
+  }
+  if (setting.value.contains('\0')) return "the value holds a NUL character";
+  if (!is_utf8(setting.value)) return "the value is not UTF-8";
+  return std::nullopt;
+}
+
 void take_unknown(Loading& loading, const Setting& setting) {
+  if (is_listener_limit(setting.name)) return;  // read when the listeners are known
   if (has_plugin_prefix(loading, setting.name)) {
     loading.notices.push_back(fmt::format(
         "{}: {} has no effect here, because it is meant for a plug-in or for a single listener", setting.where,
@@ -73,6 +87,10 @@ void take_settings(Loading& loading, const std::vector<Setting>& settings, bool 
   std::vector<const Property*> without_effect;
   std::vector<const Setting*> unknown;
   for (const Setting& setting : settings) {
+    if (const auto why = fault_of_text(setting)) {
+      loading.fault(setting.name, *why);
+      continue;
+    }
     node.originals[setting.name] = node.originals_as_written[setting.name] = setting.value;
     const Property* property = find_broker_property(setting.name);
     if (property == nullptr) {

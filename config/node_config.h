@@ -148,6 +148,12 @@ struct MetadataLogConfig {
   Milliseconds delete_delay{60'000};
 };
 
+// listener.name.<name>.…: beside the limits for all connections.
+struct ListenerLimits {
+  std::int32_t max_connections = INT32_MAX;
+  std::int32_t max_connection_creation_rate = INT32_MAX;  // a second
+};
+
 struct NetworkConfig {
   std::int32_t socket_send_buffer_bytes = 102'400;     // -1: the system's default
   std::int32_t socket_receive_buffer_bytes = 102'400;  // -1: the system's default
@@ -158,6 +164,7 @@ struct NetworkConfig {
   std::int32_t max_connections_per_ip = INT32_MAX;
   std::map<std::string, std::int32_t> max_connections_per_ip_overrides;  // host or address → limit
   std::int32_t max_connection_creation_rate = INT32_MAX;                 // a second
+  std::map<std::string, ListenerLimits> of_listener;  // by name, of those that have limits of their own
   std::int32_t queued_max_requests = 500;
   std::int64_t queued_max_request_bytes = -1;  // -1: no limit
   Milliseconds request_timeout{30'000};

@@ -4,9 +4,11 @@
 
 #include <algorithm>
 #include <cstdint>
+#include <expected>
 #include <optional>
 
 #include "config/source.h"
+#include "config/text.h"
 
 namespace kurier::config {
 namespace {
@@ -30,21 +32,6 @@ void append_utf8(std::string& text, std::uint32_t code) {
   }
 }
 
-bool is_utf8(std::string_view text) {
-  std::size_t following = 0;
-  for (const char c : text) {
-    const auto byte = static_cast<unsigned char>(c);
-    if (following > 0) {
-      if ((byte & 0xC0) != 0x80) return false;
-      --following;
-    } else if (byte >= 0x80) {
-      following = (byte & 0xE0) == 0xC0 ? 1 : (byte & 0xF0) == 0xE0 ? 2 : (byte & 0xF8) == 0xF0 ? 3 : 0;
-      if (following == 0) return false;
-    }
-  }
-  return following == 0;
-}
-
 bool is_blank(char c) { return c == ' ' || c == '\t' || c == '\f'; }
 
 std::string_view skip_blanks(std::string_view text) {
@@ -66,8 +53,8 @@ std::optional<std::uint32_t> hex4(std::string_view text) {
   return code;
 }
 
-// Resolves the escapes of a name or value; nullopt for a broken \uXXXX.
-std::optional<std::string> unescape(std::string_view text) {
+// Resolves the escapes of a name or value. A fault is said instead.
+std::expected<std::string, std::string> unescape(std::string_view text) {
   std::string result;
   for (std::size_t i = 0; i < text.size(); ++i) {
     if (text[i] != '\\' || i + 1 == text.size()) {
@@ -80,7 +67,7 @@ std::optional<std::string> unescape(std::string_view text) {
       continue;
     }
     auto code = hex4(text.substr(i + 1));
-    if (!code) return std::nullopt;
+    if (!code) return std::unexpected("\\u needs four hexadecimal digits");
     i += 4;
     // Two halves of one character beyond the first 65,536.
     if (*code >= 0xD800 && *code < 0xDC00 && text.substr(i + 1).starts_with("\\u")) {
@@ -89,6 +76,9 @@ std::optional<std::string> unescape(std::string_view text) {
         code = 0x10000 + ((*code - 0xD800) << 10) + (*low - 0xDC00);
         i += 6;
       }
+    }
+    if (*code >= 0xD800 && *code < 0xE000) {
+      return std::unexpected("\\uD800 to \\uDFFF are halves of a character; \\uD83D\\uDE00 is a whole one");
     }
     append_utf8(result, *code);
   }
@@ -163,7 +153,7 @@ ReadSettings read_properties(std::string_view path, std::string_view content) {
     const auto value = unescape(rest);
     const std::string where = fmt::format("{}:{}", path, first);
     if (!name || !value) {
-      result.faults.push_back(where + ": \\u needs four hexadecimal digits");
+      result.faults.push_back(where + ": " + (name ? value.error() : name.error()));
     } else {
       put(result.settings, {*name, *value, where});
     }

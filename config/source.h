@@ -19,7 +19,7 @@ struct ReadSettings {
   std::vector<std::string> faults;  // "server.yaml:12: ..."
 };
 
-// Keys of nested maps are joined with dots, lists with commas. No anchors, aliases, tags or repeated keys.
+// In UTF-8. Keys of nested maps are joined with dots, lists with commas. No anchors, aliases, tags or repeated keys.
 [[nodiscard]] ReadSettings read_yaml(std::string_view path, const std::string& content);
 
 // As java.util.Properties reads it. Bytes that are not UTF-8 are taken for ISO-8859-1.

@@ -36,12 +36,6 @@ std::string join(const std::vector<std::string>& items, std::string_view between
   return fmt::format("{}", fmt::join(items, between));
 }
 
-std::string lower(std::string_view text) {
-  std::string result(text);
-  for (char& c : result) c = (c >= 'A' && c <= 'Z') ? static_cast<char>(c + 32) : c;
-  return result;
-}
-
 // The decimal notation of java.lang.Double.toString: 1.0, 0.001, 1.0E7.
 std::string java_double(double value) {
   if (value == 0) return std::signbit(value) ? "-0.0" : "0.0";

@@ -3,10 +3,13 @@
 #include <yaml-cpp/eventhandler.h>
 #include <yaml-cpp/yaml.h>
 
+#include <algorithm>
 #include <map>
+#include <optional>
 #include <sstream>
 
 #include "config/source.h"
+#include "config/text.h"
 
 namespace kurier::config {
 namespace {
@@ -22,7 +25,7 @@ class SettingsBuilder final : public YAML::EventHandler {
   void OnNull(const YAML::Mark& mark, YAML::anchor_t) override {
     if (stack_.empty()) return;  // an empty file
     const std::string name = stack_.back().is_list ? stack_.back().prefix : joined();
-    fault(mark, fmt::format("{}: no value; write \"\" for an empty one", name));
+    result_.faults.push_back(no_value(mark.line + 1, name));
     if (!stack_.back().is_list) stack_.back().has_key = false;
   }
 
@@ -40,6 +43,7 @@ class SettingsBuilder final : public YAML::EventHandler {
       if (level.is_valid) level.items += (level.count++ == 0 ? "" : ",") + value;
     } else if (!level.has_key) {
       level.key = value;
+      ++level.count;
       level.key_line = mark.line + 1;
       level.has_key = true;
     } else {
@@ -66,7 +70,11 @@ class SettingsBuilder final : public YAML::EventHandler {
     begin(mark, false);
   }
   void OnMapEnd() override {
+    const Level level = stack_.back();
     stack_.pop_back();
+    if (level.is_valid && level.count == 0 && !level.prefix.empty()) {
+      result_.faults.push_back(no_value(level.key_line, level.prefix));
+    }
     end();
   }
 
@@ -75,7 +83,7 @@ class SettingsBuilder final : public YAML::EventHandler {
     std::string prefix;  // a list: its name; a map: what its keys follow
     std::string key;
     std::string items;
-    int count = 0;
+    int count = 0;  // of items, or of keys
     int key_line = 0;
     bool has_key = false;
     bool is_list = false;
@@ -149,6 +157,9 @@ class SettingsBuilder final : public YAML::EventHandler {
     result_.settings.push_back({name, value, fmt::format("{}:{}", path_, line)});
   }
 
+  [[nodiscard]] std::string no_value(int line, std::string_view name) const {
+    return fmt::format("{}:{}: {}: no value; write \"\" for an empty one", path_, line, name);
+  }
   void fault(const YAML::Mark& mark, std::string_view what) {
     result_.faults.push_back(fmt::format("{}:{}: {}", path_, mark.line + 1, what));
   }
@@ -164,10 +175,27 @@ class SettingsBuilder final : public YAML::EventHandler {
   std::map<std::string, int> lines_;
 };
 
+// yaml-cpp makes something of every byte: of what is no UTF-8 the replacement character, of some control characters the end.
+std::optional<std::string> fault_of_bytes(std::string_view path, std::string_view content) {
+  const auto is_control = [](char c) {
+    return (static_cast<unsigned char>(c) < ' ' && c != '\n' && c != '\r' && c != '\t') || c == '\x7f';
+  };
+  const auto control = static_cast<std::size_t>(std::ranges::find_if(content, is_control) - content.begin());
+  const std::size_t at = std::min(utf8_prefix(content), control);
+  if (at == content.size()) return std::nullopt;
+  const auto line = 1 + std::ranges::count(content.substr(0, at), '\n');
+  return fmt::format("{}:{}: the byte 0x{:02x} is {}; a configuration is text in UTF-8", path, line,
+                     static_cast<unsigned char>(content[at]), at == control ? "a control character" : "not UTF-8");
+}
+
 }  // namespace
 
 ReadSettings read_yaml(std::string_view path, const std::string& content) {
   ReadSettings result;
+  if (auto why = fault_of_bytes(path, content)) {
+    result.faults.push_back(*std::move(why));
+    return result;
+  }
   // yaml-cpp reports faults of form by exception; they end here.
   try {
     std::istringstream input(content);

@@ -1,4 +1,5 @@
 #include <algorithm>
+#include <array>
 #include <charconv>
 
 #include "broker/api/handlers.h"
@@ -29,7 +30,7 @@ void list(const std::vector<config::ConfigEntry>& entries, const DescribeConfigs
     out.config_source = static_cast<std::int8_t>(entry.source);
     out.is_sensitive = entry.is_sensitive;
     out.config_type = static_cast<std::int8_t>(entry.type);
-    if (request.include_documentation) out.documentation = entry.documentation;
+    out.documentation = request.include_documentation ? std::optional<std::string>(entry.documentation) : std::nullopt;
     if (!request.include_synonyms) continue;
     for (const config::ConfigSynonym& synonym : entry.synonyms) {
       out.synonyms.push_back({.name = synonym.name, .value = synonym.value, .source = static_cast<std::int8_t>(synonym.source)});
@@ -49,9 +50,22 @@ bool is_integer(const std::string& text) {
   return error == std::errc{} && stop == end;
 }
 
+// Types that Kafka does not have: not even the rest of the request is looked at then.
+bool is_known(std::int8_t resource_type) {
+  constexpr std::array<std::int8_t, 5> kTypes = {2, 4, 8, 16, 32};  // topics, brokers, loggers, client metrics, groups
+  return std::ranges::find(kTypes, resource_type) != kTypes.end();
+}
+
 void fail_with(Outcome& result, ErrorCode error, std::string message) {
   result.error_code = error;
   result.error_message = std::move(message);
+}
+
+void fail_as_unknown(Outcome& result) {
+  fail_with(result, ErrorCode::kInvalidRequest,
+            "This most likely occurs because of a request being malformed by the client library or the message was "
+            "sent to an "
+            "incompatible broker. See the broker logs for more details.");
 }
 
 void describe(const Broker& broker, const replication::MetadataImage& image, const DescribeConfigsRequest& request,
@@ -81,10 +95,7 @@ void describe(const Broker& broker, const replication::MetadataImage& image, con
       }
       return list(config::describe_broker(broker.config(), dynamic_configs(broker, image)), request, resource, result);
     }
-    default:
-      return fail_with(result, ErrorCode::kInvalidRequest,
-                       "This most likely occurs because of a request being malformed by the client library or the message was sent to "
-                       "an incompatible broker. See the broker logs for more details.");
+    default: return fail_as_unknown(result);
   }
 }
 
@@ -98,13 +109,19 @@ Task<net::Reply> describe_configs(Broker& broker, Call call) {
   DescribeConfigsResponse response;
   const auto image = broker.image();
   const bool is_complete = co_await aside(broker, call.is_large, [&] {
+    const bool all_are_known = std::ranges::all_of(request->resources, is_known,
+                                                   &DescribeConfigsRequest::DescribeConfigsResource::resource_type);
     std::size_t entries = 0;
     for (const auto& resource : request->resources) {
       Outcome& result = response.results.emplace_back();
       result.resource_type = resource.resource_type;
       result.resource_name = resource.resource_name;
       result.error_message = "";
-      describe(broker, *image, *request, resource, result);
+      if (all_are_known) {
+        describe(broker, *image, *request, resource, result);
+      } else {
+        fail_as_unknown(result);
+      }
       entries += 1 + result.configs.size();
       if (entries > kAnswerElementsMax) return false;
     }

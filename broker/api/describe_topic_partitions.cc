@@ -98,6 +98,7 @@ DescribeTopicPartitionsResponse describe_all(const DescribeTopicPartitionsReques
     if (topic == nullptr) {
       out.error_code = replication::invalid_topic_name(name) ? ErrorCode::kInvalidTopicException
                                                              : ErrorCode::kUnknownTopicOrPartition;
+      first = PartitionIndex(0);  // the cursor's partition was one of this topic
       continue;
     }
     const auto next = describe(image, *topic, first, room, out);

@@ -2,6 +2,7 @@
 #include <string_view>
 
 #include "broker/api/handlers.h"
+#include "broker/api/merged_topics.h"
 #include "broker/api/topic_views.h"
 #include "protocol/messages/list_offsets_request.h"
 #include "protocol/messages/list_offsets_response.h"
@@ -88,10 +89,26 @@ std::vector<Named> named_twice(const ListOffsetsRequest& request) {
   return twice;
 }
 
+// An isolation level that is none: every entry is answered alike, as it stands in the request.
+void answer_unknown_isolation(const ListOffsetsRequest& request, ListOffsetsResponse& response) {
+  for (const auto& topic : request.topics) {
+    auto& topic_response = response.topics.emplace_back();
+    topic_response.name = topic.name;
+    for (const auto& partition : topic.partitions) {
+      auto& partition_response = topic_response.partitions.emplace_back();
+      partition_response.partition_index = partition.partition_index;
+      partition_response.error_code = ErrorCode::kUnknownServerError;
+    }
+  }
+}
+
 // An answer for every partition, or where its owner is to write one.
-void distribute(const Broker& broker, const replication::MetadataImage& image, const ListOffsetsRequest& request,
+void distribute(const Broker& broker, const replication::MetadataImage& image, ListOffsetsRequest& request,
                 ListOffsetsResponse& response, Work& work) {
-  const bool is_known_isolation = request.isolation_level == 0 || request.isolation_level == kReadCommitted;
+  if (request.isolation_level != 0 && request.isolation_level != kReadCommitted)
+    return answer_unknown_isolation(request, response);
+  merge_topics(request.topics, &ListOffsetsRequest::ListOffsetsTopic::partitions,
+               [](const auto& topic) { return std::string_view(topic.name); });
   const std::vector<Named> duplicates = named_twice(request);
   std::vector<bool> answered(duplicates.size());
   response.topics.reserve(request.topics.size());
@@ -111,15 +128,13 @@ void distribute(const Broker& broker, const replication::MetadataImage& image, c
       }
       auto& partition_response = topic_response.partitions.emplace_back();
       partition_response.partition_index = partition_request.partition_index;
-      if (!is_known_isolation || is_duplicate) {
-        partition_response.error_code = is_known_isolation ? ErrorCode::kInvalidRequest : ErrorCode::kUnknownServerError;
-        continue;
-      }
       const auto owner = owner_of(broker, topic.get(), partition_request.partition_index, false);
-      if (!owner) {
-        partition_response.error_code = owner.error();
+      if (is_duplicate) {
+        partition_response.error_code = ErrorCode::kInvalidRequest;
       } else if (version_of(partition_request.timestamp) > work.version) {
         partition_response.error_code = ErrorCode::kUnsupportedVersion;
+      } else if (!owner) {
+        partition_response.error_code = owner.error();
       } else {
         work.parts.add(*owner, {topic->id, &partition_request, &partition_response});
       }

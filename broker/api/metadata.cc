@@ -41,14 +41,16 @@ void unknown(ErrorCode error, std::optional<std::string> name, TopicId id, bool 
   if (with_operations) out.topic_authorized_operations = kAllTopicOperations;
 }
 
+bool has_id(const Wanted& topic) { return !topic.topic_id.is_zero(); }
+
 // Topics have ids from version 10 on, and are asked for by them from version 12 on.
 ErrorCode check(const MetadataRequest& request, std::int16_t version) {
   if (!request.topics) return ErrorCode::kNone;
-  for (const auto& topic : *request.topics) {
-    if (version < 12 && (!topic.name || !topic.topic_id.is_zero())) return ErrorCode::kInvalidRequest;
-    if (!topic.name && topic.topic_id.is_zero()) return ErrorCode::kUnknownServerError;
-  }
-  return ErrorCode::kNone;
+  const auto has_name = [](const Wanted& topic) { return topic.name.has_value(); };
+  const bool all_have_names = std::ranges::all_of(*request.topics, has_name);
+  const bool by_id = std::ranges::any_of(*request.topics, has_id);
+  if (version < 12 && (by_id || !all_have_names)) return ErrorCode::kInvalidRequest;
+  return by_id || all_have_names ? ErrorCode::kNone : ErrorCode::kUnknownServerError;
 }
 
 MetadataResponse refused(const MetadataRequest& request, std::int16_t version, ErrorCode error) {
@@ -65,7 +67,6 @@ MetadataResponse refused(const MetadataRequest& request, std::int16_t version, E
 
 // Each topic once. If one is asked for by its id, those that are asked for by their names are not looked at.
 std::vector<const Wanted*> wanted_of(const MetadataRequest& request) {
-  const auto has_id = [](const auto& topic) { return !topic.topic_id.is_zero(); };
   const bool by_id = std::ranges::any_of(*request.topics, has_id);
   std::vector<const Wanted*> wanted;
   for (const Wanted& topic : *request.topics) {

@@ -1,8 +1,11 @@
 // Produce: stage 1 checks and appends in the order of the connection; stage 2 waits for what acks asks for.
 #include <algorithm>
+#include <deque>
 #include <set>
+#include <tuple>
 
 #include "broker/api/handlers.h"
+#include "broker/api/merged_topics.h"
 #include "broker/api/topic_views.h"
 #include "broker/batch_rules.h"
 #include "protocol/messages/produce_request.h"
@@ -37,6 +40,7 @@ struct Part {
 struct Work {
   std::vector<std::shared_ptr<Received>> received;  // by shard
   ByOwner<Part> parts;
+  std::deque<PartitionResponse> unheard;  // of parts whose partition is answered otherwise
   std::int16_t version = 0;
   std::int16_t acks = 0;
   MonotonicTime deadline;
@@ -136,12 +140,44 @@ ErrorCode refusal_of(const ProduceRequest& request) {
   return ErrorCode::kNone;
 }
 
-// What a refused request is answered for a partition: first of all there has to be a batch, as in Apache Kafka.
-void answer_refused(const ProduceRequest& request, const PartitionRequest& data, std::int16_t version, PartitionResponse& answer) {
-  protocol::BatchVerdict verdict = protocol::validate_framing(
-      data.records.view, {.produce_version = version, .has_transactional_id = request.transactional_id.has_value()});
-  if (verdict.accepted()) return answer_error(answer, refusal_of(request));
+protocol::BatchRules framing_rules(const ProduceRequest& request, std::int16_t version) {
+  return {.produce_version = version, .has_transactional_id = request.transactional_id.has_value()};
+}
+
+// What a refused batch is answered: first of all there has to be one, as in Apache Kafka.
+void answer_refused(const PartitionRequest& data, const protocol::BatchRules& framing, ErrorCode error,
+                    PartitionResponse& answer) {
+  protocol::BatchVerdict verdict = protocol::validate_framing(data.records.view, framing);
+  if (verdict.accepted()) return answer_error(answer, error);
   answer_error(answer, verdict.error, std::move(verdict.message));
+}
+
+// What a request says of one partition, mostly once. Apache Kafka takes the last batch that is well framed, and answers for
+// the last one that is not, if there is one.
+struct Wanted {
+  const PartitionRequest* data = nullptr;
+  const PartitionRequest* misframed = nullptr;
+
+  [[nodiscard]] PartitionIndex index() const { return (data != nullptr ? data : misframed)->index; }
+};
+
+// Each partition once; in the order of the request where that names each once.
+std::vector<Wanted> wanted_of(const ProduceRequest::TopicProduceData& topic, const protocol::BatchRules& framing) {
+  std::vector<Wanted> named;
+  named.reserve(topic.partition_data.size());
+  for (const auto& data : topic.partition_data) named.push_back({&data});
+  if (named.size() < 2) return named;
+  std::vector<Wanted> sorted = named;
+  std::ranges::sort(sorted, std::ranges::less(), [](const Wanted& one) { return std::pair(one.index(), one.data); });
+  if (std::ranges::adjacent_find(sorted, std::ranges::equal_to(), &Wanted::index) == sorted.end()) return named;
+  std::vector<Wanted> merged;
+  for (const Wanted& one : sorted) {
+    if (merged.empty() || merged.back().index() != one.index()) merged.emplace_back();
+    const auto& records = one.data->records;
+    const bool is_framed = records.is_nothing() || protocol::validate_framing(records.view, framing).accepted();
+    (is_framed ? merged.back().data : merged.back().misframed) = one.data;
+  }
+  return merged;
 }
 
 // The internal topics are the coordinators' own; Apache Kafka lets only its admin client in.
@@ -149,11 +185,15 @@ bool is_closed_to(const Call& call, const replication::TopicImage& topic) {
   return is_internal_topic(topic.name) && call.request.header.client_id != "__admin_client";
 }
 
-// An answer for every partition, in the order of the request, and each of them at its owner.
-void distribute(const Broker& broker, const replication::MetadataImage& image, const Call& call,
-                const ProduceRequest& request, ProduceResponse& response, ByOwner<Part>& parts) {
+// An answer for every partition, and each of them at its owner. False where a partition that exists has null for records:
+// Apache Kafka appends nothing of such a request and never answers it.
+bool distribute(const Broker& broker, const replication::MetadataImage& image, const Call& call,
+                ProduceRequest& request, ProduceResponse& response, Work& work) {
   const bool by_id = call.request.version >= kByIdSinceVersion;
   const ErrorCode refused = refusal_of(request);
+  const protocol::BatchRules framing = framing_rules(request, call.request.version);
+  merge_topics(request.topic_data, &ProduceRequest::TopicProduceData::partition_data,
+               [](const auto& topic) { return std::tie(topic.name, topic.topic_id); });
   response.responses.reserve(request.topic_data.size());
   for (const auto& topic_data : request.topic_data) {
     auto& topic_response = response.responses.emplace_back();
@@ -161,21 +201,31 @@ void distribute(const Broker& broker, const replication::MetadataImage& image, c
     topic_response.topic_id = topic_data.topic_id;
     const auto topic = by_id ? image.topic(topic_data.topic_id) : image.topic(topic_data.name);
     topic_response.partition_responses.reserve(topic_data.partition_data.size());
-    for (const auto& data : topic_data.partition_data) {
+    for (const Wanted& wanted : wanted_of(topic_data, framing)) {
       auto& answer = topic_response.partition_responses.emplace_back();
-      answer.index = data.index;
-      const auto owner = owner_of(broker, topic.get(), data.index, by_id);
+      answer.index = wanted.index();
+      const auto owner = owner_of(broker, topic.get(), wanted.index(), by_id);
       if (!owner) {
         answer_error(answer, owner.error());
-      } else if (refused != ErrorCode::kNone) {
-        answer_refused(request, data, call.request.version, answer);
+        continue;
+      }
+      PartitionResponse* of_data = &answer;
+      if (wanted.misframed != nullptr) {
+        answer_refused(*wanted.misframed, framing, ErrorCode::kInvalidRecord, answer);
+        of_data = &work.unheard.emplace_back();
+      }
+      if (wanted.data == nullptr) continue;
+      if (wanted.data->records.is_nothing()) return false;
+      if (refused != ErrorCode::kNone) {
+        answer_refused(*wanted.data, framing, refused, *of_data);
       } else if (is_closed_to(call, *topic)) {
-        answer_error(answer, ErrorCode::kInvalidTopicException);
+        answer_refused(*wanted.data, framing, ErrorCode::kInvalidTopicException, *of_data);
       } else {
-        parts.add(*owner, {topic->id, &data, &answer});
+        work.parts.add(*owner, {topic->id, wanted.data, of_data});
       }
     }
   }
+  return true;
 }
 
 // KIP-951: with NOT_LEADER_OR_FOLLOWER, who leads now, and where it is reached.
@@ -223,13 +273,20 @@ Task<net::Reply> produce(Broker& broker, Call call) {
   auto kept = call.is_large ? received : nullptr;  // so that it does not end on a shard
   const std::int16_t acks = received->request.acks;
   ProduceResponse response;
-  Work work{std::vector<std::shared_ptr<Received>>(broker.shards().count()), ByOwner<Part>(broker.shards()), call.request.version, acks,
+  Work work{std::vector<std::shared_ptr<Received>>(broker.shards().count()),
+            ByOwner<Part>(broker.shards()),
+            {},
+            call.request.version,
+            acks,
             deadline};
   const auto image = broker.image();
-  co_await aside(broker, call.is_large, [&] {
-    distribute(broker, *image, call, received->request, response, work.parts);
-    return true;
-  });
+  const bool is_complete = co_await aside(
+      broker, call.is_large, [&] { return distribute(broker, *image, call, received->request, response, work); });
+  if (!is_complete) {
+    received.reset();
+    co_await end(broker, call, kept, response, work);
+    co_return refuse(call, {Failure::kMalformed, "Produce with null for the records of a partition"});
+  }
   for (const ShardIndex owner : work.parts.owners()) {
     work.received[owner] = received;
     work.takes_turns = work.takes_turns || work.parts.of(owner).size() > kElementsPerTurn;

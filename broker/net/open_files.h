@@ -1,4 +1,4 @@
-// How many files and sockets this process may have open.
+// How many files and sockets this process may have open, and the three that it must have.
 #pragma once
 
 #include <fcntl.h>
@@ -8,8 +8,19 @@
 #include <algorithm>
 #include <cstddef>
 #include <cstdint>
+#include <cstdlib>
 
 namespace kurier::net {
+
+// Where the process was started without a standard input, output or error output, the next file or socket would get its number,
+// and be written to as that. First thing in main.
+inline void open_standard_descriptors() {
+  for (int number = 0; number <= 2; ++number) {
+    if (::fcntl(number, F_GETFD) != -1) continue;
+    // Gets the lowest number that is free, which is this one.
+    if (::open("/dev/null", O_RDWR) != number) std::abort();
+  }
+}
 
 // Raises the limit as far as it goes without being root, as Java does, and returns it.
 inline std::size_t raise_open_files_max() {

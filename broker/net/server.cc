@@ -57,22 +57,32 @@ namespace {
 // The connections of all shards, for the limits that hold for the node.
 class ConnectionCounts {
  public:
-  // False, and nothing counted, where a limit is reached.
-  bool add(const std::string& ip, const ServerOptions& options, std::size_t* of_all, std::size_t* of_ip) {
+  struct Counted {
+    std::size_t all = 0;
+    std::size_t of_ip = 0;
+    std::size_t of_listener = 0;
+  };
+  // False, and nothing counted, where a limit is reached. `before` is how many there were.
+  bool add(const std::string& ip, const std::string& listener, const ServerOptions& options, Counted* before) {
     const std::lock_guard lock(mutex_);
     const auto found = per_ip_.find(ip);
-    *of_all = all_;
-    *of_ip = found == per_ip_.end() ? 0 : found->second;
+    *before = {all_, found == per_ip_.end() ? 0 : found->second, per_listener_[listener]};
     const auto own = options.connections_of_ip_max.find(ip);
     const std::size_t of_ip_max = own == options.connections_of_ip_max.end() ? options.connections_per_ip_max : own->second;
-    if (all_ >= options.connections_max || *of_ip >= of_ip_max) return false;
+    const auto limited = options.of_listener.find(listener);
+    const std::size_t of_listener_max =
+        limited == options.of_listener.end() ? SIZE_MAX : limited->second.connections_max;
+    if (all_ >= options.connections_max || before->of_ip >= of_ip_max || before->of_listener >= of_listener_max)
+      return false;
     ++all_;
     ++per_ip_[ip];
+    ++per_listener_[listener];
     return true;
   }
-  void remove(const std::string& ip) {
+  void remove(const std::string& ip, const std::string& listener) {
     const std::lock_guard lock(mutex_);
     --all_;
+    --per_listener_[listener];
     const auto found = per_ip_.find(ip);
     if (found != per_ip_.end() && --found->second == 0) per_ip_.erase(found);
   }
@@ -81,25 +91,55 @@ class ConnectionCounts {
   std::mutex mutex_;
   std::size_t all_ = 0;
   std::unordered_map<std::string, std::size_t> per_ip_;
+  std::unordered_map<std::string, std::size_t> per_listener_;
+};
+
+// max.connection.creation.rate: a second's worth may come at once.
+class ConnectionRate {
+ public:
+  ConnectionRate(std::uint32_t per_second, MonotonicTime now)
+      : per_second_(per_second), may_come_(per_second), counted_at_(now) {}
+
+  // How long the next connection has to wait.
+  MonotonicClock::duration pause(MonotonicTime now) {
+    if (per_second_ == UINT32_MAX) return {};
+    const double rate = per_second_;
+    may_come_ = std::min(rate, may_come_ + std::chrono::duration<double>(now - counted_at_).count() * rate);
+    counted_at_ = now;
+    if (may_come_ >= 1) return {};
+    constexpr std::chrono::hours kNever(24 * 365);
+    if (per_second_ == 0) return kNever;
+    return std::chrono::ceil<std::chrono::milliseconds>(std::chrono::duration<double>((1 - may_come_) / rate));
+  }
+  void one_has_come() { may_come_ -= 1; }
+
+ private:
+  std::uint32_t per_second_;
+  double may_come_;  // connections
+  MonotonicTime counted_at_;
 };
 
 }  // namespace
 
 struct Server::Impl {
   struct Listener {
-    Listener(Reactor& reactor, int descriptor, std::string its_name, Endpoint its_local)
-        : socket(reactor.impl().context, descriptor), name(std::move(its_name)), local(std::move(its_local)) {}
+    Listener(Reactor& reactor, int descriptor, std::string its_name, Endpoint its_local,
+             std::uint32_t connections_per_second_max)
+        : socket(reactor.impl().context, descriptor),
+          name(std::move(its_name)),
+          local(std::move(its_local)),
+          rate(connections_per_second_max, reactor.clock().monotonic()) {}
     boost::asio::posix::stream_descriptor socket;
     std::string name;
     Endpoint local;
+    ConnectionRate rate;
   };
 
   Impl(Reactor& its_reactor, RequestHandler& handler, ServerOptions its_options)
       : reactor(its_reactor),
         options(std::move(its_options)),
         shard{its_reactor.clock(), its_reactor, its_reactor, handler, options.limits},
-        may_come(options.new_connections_per_second_max),
-        rate_counted_at(its_reactor.clock().monotonic()) {}
+        rate(options.new_connections_per_second_max, its_reactor.clock().monotonic()) {}
 
   void accept_when_ready(Listener& listener) {
     listener.socket.async_wait(boost::asio::posix::stream_descriptor::wait_read,
@@ -111,7 +151,9 @@ struct Server::Impl {
 
   void accept_all(Listener& listener) {
     while (true) {
-      if (const auto pause = pause_before_next(); pause.count() > 0) {
+      // Beyond the rate, connections wait in the backlog.
+      const MonotonicTime now = reactor.clock().monotonic();
+      if (const auto pause = std::max(rate.pause(now), listener.rate.pause(now)); pause.count() > 0) {
         reactor.start(reactor.clock().monotonic() + pause, [this, &listener] {
           if (!draining) accept_when_ready(listener);
         });
@@ -120,6 +162,8 @@ struct Server::Impl {
       const int descriptor =
           ::accept4(listener.socket.native_handle(), nullptr, nullptr, SOCK_NONBLOCK | SOCK_CLOEXEC);
       if (descriptor >= 0) {
+        rate.one_has_come();
+        listener.rate.one_has_come();
         hand_out(listener, descriptor);
         continue;
       }
@@ -138,23 +182,8 @@ struct Server::Impl {
     }
   }
 
-  // max.connection.creation.rate: a second's worth may come at once; beyond that, connections wait in the backlog.
-  MonotonicClock::duration pause_before_next() {
-    if (options.new_connections_per_second_max == UINT32_MAX) return {};
-    const double rate = options.new_connections_per_second_max;
-    const MonotonicTime now = reactor.clock().monotonic();
-    const double seconds = std::chrono::duration<double>(now - rate_counted_at).count();
-    may_come = std::min(rate, may_come + seconds * rate);
-    rate_counted_at = now;
-    if (may_come >= 1) return {};
-    constexpr std::chrono::hours kNever(24 * 365);
-    if (rate == 0) return kNever;
-    return std::chrono::ceil<std::chrono::milliseconds>(std::chrono::duration<double>((1 - may_come) / rate));
-  }
-
   // The next server in turn gets it.
   void hand_out(const Listener& listener, int descriptor) {
-    may_come -= 1;
     if (static_cast<std::size_t>(descriptor) >= options.descriptors_max) {
       LOG_WARN("refusing a connection on listener {}: too few descriptors are left (RLIMIT_NOFILE)", listener.name);
       const Socket refused(descriptor);
@@ -172,11 +201,12 @@ struct Server::Impl {
     auto stream = adopt_socket(reactor, socket.release(), options.socket, options.slice_mode);
     if (!stream) return;
     const std::string ip = (*stream)->peer().host;
-    std::size_t of_all = 0;
-    std::size_t of_ip = 0;
-    if (!counts->add(ip, options, &of_all, &of_ip)) {
-      LOG_WARN("refusing a connection of {}: {} connections, {} from this address (max.connections, max.connections.per.ip)",
-               ip, of_all, of_ip);
+    ConnectionCounts::Counted counted;
+    if (!counts->add(ip, listener_name, options, &counted)) {
+      LOG_WARN(
+          "refusing a connection of {}: {} connections, {} on listener {}, {} from this address (max.connections, "
+          "listener.name.*.max.connections, max.connections.per.ip)",
+          ip, counted.all, counted.of_listener, listener_name, counted.of_ip);
       (*stream)->close();
       return;
     }
@@ -192,7 +222,7 @@ struct Server::Impl {
   }
 
   void remove(Connection& gone) {
-    counts->remove(gone.context().peer.host);
+    counts->remove(gone.context().peer.host, gone.context().listener_name);
     connections.erase(gone.context().id);
     if (draining && connections.empty() && drained) reactor.post(std::exchange(drained, nullptr));
   }
@@ -230,8 +260,7 @@ struct Server::Impl {
   std::shared_ptr<ConnectionCounts> counts = std::make_shared<ConnectionCounts>();
   std::vector<Impl*> servers{this};
   std::size_t next_server = 0;
-  double may_come;  // connections, of max.connection.creation.rate
-  MonotonicTime rate_counted_at;
+  ConnectionRate rate;
   std::uint64_t last_id = 0;
   TimerId sweep_timer = 0;
   bool draining = false;
@@ -306,8 +335,11 @@ ListeningSocket::~ListeningSocket() {
 }
 
 void Server::listen(ListeningSocket socket) {
+  const auto limited = impl_->options.of_listener.find(socket.name());
+  const std::uint32_t per_second =
+      limited == impl_->options.of_listener.end() ? UINT32_MAX : limited->second.new_connections_per_second_max;
   impl_->listeners.push_back(
-      std::make_unique<Impl::Listener>(impl_->reactor, socket.release(), socket.name(), socket.local()));
+      std::make_unique<Impl::Listener>(impl_->reactor, socket.release(), socket.name(), socket.local(), per_second));
 }
 
 Result<Endpoint> Server::listen(const std::string& listener_name, const Endpoint& endpoint) {

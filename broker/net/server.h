@@ -19,6 +19,11 @@
 
 namespace kurier::net {
 
+struct ListenerOptions {
+  std::size_t connections_max = SIZE_MAX;  // listener.name.<name>.max.connections
+  std::uint32_t new_connections_per_second_max = UINT32_MAX;  // listener.name.<name>.max.connection.creation.rate
+};
+
 struct ServerOptions {
   ConnectionLimits limits;
   SocketOptions socket;
@@ -29,6 +34,7 @@ struct ServerOptions {
   std::size_t descriptors_max = SIZE_MAX;  // a connection with a higher one would leave too few for files
   std::map<std::string, std::size_t> connections_of_ip_max;       // max.connections.per.ip.overrides, by address
   std::uint32_t new_connections_per_second_max = UINT32_MAX;      // max.connection.creation.rate
+  std::map<std::string, ListenerOptions> of_listener;  // by name, beside those for all
 };
 
 // Host names and addresses → addresses as peers have them, each with its host's number. kInvalid: no such host.

@@ -13,6 +13,8 @@ using protocol::ErrorCode;
 namespace {
 
 constexpr std::size_t kTopicNameMax = 249;
+constexpr std::size_t kRecordsPerRequestMax = 10'000;
+constexpr std::string_view kMetadataTopic = "__cluster_metadata";
 
 // '.' and '_' are the same character in the names of metrics.
 std::string collision_key(std::string name) {
@@ -27,6 +29,31 @@ const std::string* colliding_topic(const MetadataImage& image, const std::string
     if (existing != name && collision_key(existing) == key) return &existing;
   }
   return nullptr;
+}
+
+// A request that asks for too much is refused as a whole, each topic as often as it is named.
+Decision<protocol::CreateTopicsResponse> refuse_all(const protocol::CreateTopicsRequest& request,
+                                                    const std::string& why) {
+  Decision<protocol::CreateTopicsResponse> decision;
+  for (const auto& topic : request.topics) {
+    auto& result = decision.response.topics.emplace_back();
+    result.name = topic.name;
+    result.error_code = ErrorCode::kPolicyViolation;
+    result.error_message = why;
+  }
+  return decision;
+}
+
+Decision<protocol::CreatePartitionsResponse> refuse_all(const protocol::CreatePartitionsRequest& request,
+                                                        const std::string& why) {
+  Decision<protocol::CreatePartitionsResponse> decision;
+  for (const auto& topic : request.topics) {
+    auto& result = decision.response.results.emplace_back();
+    result.name = topic.name;
+    result.error_code = ErrorCode::kPolicyViolation;
+    result.error_message = why;
+  }
+  return decision;
 }
 
 // One log directory is where the replica goes; with several the broker chooses and tells (AssignReplicasToDirs). A broker
@@ -151,7 +178,7 @@ void Controller::create_topic(const MetadataImage& before, const MetadataImage& 
     result.error_code = error;
     result.error_message = std::move(message);
   };
-  if (topic.name == "__cluster_metadata") {
+  if (topic.name == kMetadataTopic) {
     return refuse(ErrorCode::kInvalidRequest, "Creation of internal topic __cluster_metadata is prohibited.");
   }
   if (auto why = invalid_topic_name(topic.name)) return refuse(ErrorCode::kInvalidTopicException, std::move(*why));
@@ -232,14 +259,24 @@ void Controller::create_topic(const MetadataImage& before, const MetadataImage& 
   }
 }
 
+// What counts against the limit for a request.
+std::int64_t Controller::partitions_wanted(const Topic& topic) const {
+  if (!topic.assignments.empty()) return static_cast<std::int64_t>(topic.assignments.size());
+  return topic.num_partitions == -1 ? options_.num_partitions : std::max(0, topic.num_partitions);
+}
+
 Decision<protocol::CreateTopicsResponse> Controller::create_topics(const MetadataImage& image,
                                                                    const protocol::CreateTopicsRequest& request) {
   Decision<protocol::CreateTopicsResponse> decision;
   std::map<std::string, int> times;
+  for (const Topic& topic : request.topics) ++times[topic.name];
   std::int64_t partitions = 0;
   for (const Topic& topic : request.topics) {
-    ++times[topic.name];
-    partitions += topic.num_partitions > 0 ? topic.num_partitions : static_cast<std::int64_t>(std::max<std::size_t>(1, topic.assignments.size()));
+    if (times[topic.name] > 1 || topic.name == kMetadataTopic) continue;  // has an error of its own
+    partitions += partitions_wanted(topic);
+  }
+  if (partitions > kPartitionsPerRequestMax) {
+    return refuse_all(request, "Excessively large number of partitions per request.");
   }
   // As in Apache Kafka, topics of one request do not collide with each other.
   MetadataDelta delta(image);
@@ -247,10 +284,7 @@ Decision<protocol::CreateTopicsResponse> Controller::create_topics(const Metadat
     if (times[topic.name] == 0) continue;  // a duplicate that has been answered
     Result_ result;
     result.name = topic.name;
-    if (partitions > kPartitionsPerRequestMax) {
-      result.error_code = ErrorCode::kPolicyViolation;
-      result.error_message = "Excessively large number of partitions per request.";
-    } else if (times[topic.name] > 1) {
+    if (times[topic.name] > 1) {
       result.error_code = ErrorCode::kInvalidRequest;
       result.error_message = "Duplicate topic name.";
       times[topic.name] = 0;
@@ -264,6 +298,9 @@ Decision<protocol::CreateTopicsResponse> Controller::create_topics(const Metadat
       }
     }
     decision.response.topics.push_back(std::move(result));
+  }
+  if (decision.records.size() > kRecordsPerRequestMax) {
+    return refuse_all(request, "Unable to perform excessively large batch operation.");
   }
   if (request.validate_only) decision.records.clear();
   return decision;
@@ -319,6 +356,16 @@ Decision<protocol::CreatePartitionsResponse> Controller::create_partitions(
   Decision<protocol::CreatePartitionsResponse> decision;
   std::map<std::string, int> times;
   for (const auto& topic : request.topics) ++times[topic.name];
+  std::int64_t additional_of_all = 0;
+  for (const auto& wanted : request.topics) {
+    const TopicPointer topic = times[wanted.name] == 1 ? image.topic(wanted.name) : nullptr;
+    if (topic)
+      additional_of_all +=
+          std::max<std::int64_t>(0, std::int64_t{wanted.count} - static_cast<std::int64_t>(topic->partitions.size()));
+  }
+  if (additional_of_all > kPartitionsPerRequestMax) {
+    return refuse_all(request, "Excessively large number of additional partitions per request.");
+  }
   for (const auto& wanted : request.topics) {
     if (times[wanted.name] == 0) continue;
     protocol::CreatePartitionsResponse::CreatePartitionsTopicResult result;
@@ -349,10 +396,6 @@ Decision<protocol::CreatePartitionsResponse> Controller::create_partitions(
       continue;
     }
     const std::int32_t additional = wanted.count - existing;
-    if (additional > kPartitionsPerRequestMax) {
-      refuse(ErrorCode::kPolicyViolation, "Excessively large number of additional partitions per request.");
-      continue;
-    }
     const std::size_t replication_factor = topic->partitions.begin()->second.replicas.size();
     Placement placement;
     if (wanted.assignments) {

@@ -106,6 +106,7 @@ class Controller {
  private:
   using Topic = protocol::CreateTopicsRequest::CreatableTopic;
   using Result_ = protocol::CreateTopicsResponse::CreatableTopicResult;
+  [[nodiscard]] std::int64_t partitions_wanted(const Topic& topic) const;
   void create_topic(const MetadataImage& before, const MetadataImage& image, const Topic& topic, std::vector<MetadataRecord>& records, Result_& result);
   struct Placement {
     std::vector<std::vector<BrokerId>> replicas;  // of each partition

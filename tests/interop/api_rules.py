@@ -99,6 +99,18 @@ def list_offsets(rules):
         for replica in (-2, 0, 1, 5):
             rules.same("ListOffsets", version, change=by_topic, replica_id=replica, topics=[{"name": "plain", "partitions": [{"partition_index": 0, "timestamp": -1}]}])
         rules.same("ListOffsets", version, change=by_topic, replica_id=-1, topics=[])
+        one, other = ({"partition_index": index, "timestamp": -1} for index in (0, 1))
+        for topics in ([("timed", [])], [("timed", []), ("empty", [one])], [("nowhere", []), ("", [])], [("timed", [one]), ("timed", [other])],
+                       [("timed", [one]), ("timed", [one])], [("timed", [one]), ("empty", [one]), ("timed", [one, other])],
+                       [("timed", [one, one, one, other])], [("nowhere", [one, one])]):
+            topics = [{"name": name, "partitions": partitions} for name, partitions in topics]
+            for isolation in (0, 3):
+                rules.same("ListOffsets", version, change=by_topic, replica_id=-1, isolation_level=isolation, topics=topics)
+        for timestamp in (-3, -4, -5, -6, -7):  # which of them the version knows is looked at first
+            rules.same("ListOffsets", version, change=by_topic, replica_id=-1, topics=[
+                {"name": "plain", "partitions": [{"partition_index": index, "timestamp": timestamp} for index in (0, 9, -1)]},
+                {"name": "timed", "partitions": [{"partition_index": 0, "timestamp": timestamp}] * 2},
+                {"name": "nowhere", "partitions": [{"partition_index": 0, "timestamp": timestamp}]}])
     for version in (4, 6, 11):
         for epoch in (-1, 0, 1, 2, 100):
             rules.same("ListOffsets", version, change=by_topic, replica_id=-1, topics=[
@@ -156,7 +168,9 @@ def metadata(rules):
             for topics in ([{"name": None, "topic_id": rules.ids["plain"]}], [{"name": None, "topic_id": NOBODY}], [{"name": None, "topic_id": METADATA}],
                            [{"name": "plain", "topic_id": rules.ids["timed"]}], [{"name": None}], [{"name": ""}],
                            [{"name": None, "topic_id": rules.ids["plain"]}, {"name": "timed"}],
-                           [{"name": None, "topic_id": NOBODY}, {"name": None, "topic_id": rules.ids["plain"]}]):
+                           [{"name": None, "topic_id": NOBODY}, {"name": None, "topic_id": rules.ids["plain"]}],
+                           [{"name": None, "topic_id": rules.ids["plain"]}, {"name": None}], [{"name": "plain"}, {"name": None}, {"name": "timed"}],
+                           [{"name": None}, {"name": None, "topic_id": NOBODY}, {"name": ""}]):
                 rules.same("Metadata", version, topics=topics, change=sorted_topics, **no_creation)
     rules.done()
 
@@ -201,7 +215,14 @@ CREATIONS = {
     "names": [creation(name) for name in ("", ".", "..", "bad name!", "x" * 250, "ok_1", "plain", "__cluster_metadata", "__consumer_offsets")],
     "collisions": [creation("ok_1"), creation("ok.1")],
     "partitions": [creation("p0", 0), creation("p-2", -2), creation("p-1", -1)],
-    "too many partitions": [creation("many", 10001)],
+    "too many partitions": [creation("many", 10001), creation("bad name!"), creation("b"), creation("b")],
+    "too many partitions of several": [creation("many", 9990), creation("negative", -5), creation("more", 11)],
+    "too many, but for an error of its own": [creation("b", 10001), creation("b", 10001), creation("__cluster_metadata", 10001), creation("good")],
+    "too many, but assigned": [creation("many", 10001, -1, assignments={0: [1]}), creation("good")],
+    "too many assignments": [creation("many", -1, -1, assignments={index: [1] for index in range(10001)}), creation("good")],
+    "nearly too many": [creation("many", 9999), creation("negative", -5), creation("none", 0)],
+    "too many records": [creation("many", 10000), creation("negative", -5)],
+    "too many records with a configuration": [creation("many", 9999, configs={"retention.ms": "1"})],
     "factors": [creation("f0", 1, 0), creation("f-2", 1, -2), creation("f2", 1, 2), creation("f-1", 1, -1)],
     "twice": [creation("twice"), creation("twice", 2), creation("once")],
     "configs": [creation("c1", configs={"retention.ms": "1000"}), creation("c2", configs={"retention.ms": "x"}), creation("c3", configs={"no.such": "1"}),
@@ -242,6 +263,13 @@ def create_partitions(rules):
     cases = {
         "more": [{"name": "plain", "count": 4}], "fewer": [{"name": "plain", "count": 2}], "as many": [{"name": "plain", "count": 3}],
         "none": [{"name": "plain", "count": 0}], "negative": [{"name": "plain", "count": -1}], "too many": [{"name": "plain", "count": 20000}],
+        "too many of one": [{"name": "plain", "count": 20000}, {"name": "empty", "count": 2}, {"name": "nowhere", "count": 2},
+                            {"name": "timed", "count": 3}, {"name": "timed", "count": 3}],
+        "too many together": [{"name": "plain", "count": 5003}, {"name": "empty", "count": 5002}],
+        "as many as can be": [{"name": "plain", "count": 5003}, {"name": "empty", "count": 5001}],
+        "too many, one fewer": [{"name": "plain", "count": -5000}, {"name": "empty", "count": 10002}],
+        "many, but not there": [{"name": "nowhere", "count": 20000}, {"name": "timed", "count": 20000}, {"name": "timed", "count": 3},
+                                {"name": "empty", "count": 2}],
         "unknown": [{"name": "nowhere", "count": 3}, {"name": "", "count": 3}, {"name": "bad name!", "count": 3}],
         "assigned": [{"name": "plain", "count": 5, "assignments": [{"broker_ids": [1]}, {"broker_ids": [1]}]}],
         "too few assigned": [{"name": "plain", "count": 5, "assignments": [{"broker_ids": [1]}]}],
@@ -309,7 +337,16 @@ def describe_configs(rules):
         for kind, name in ((2, "nowhere"), (2, "bad name!"), (2, ""), (4, "9"), (4, "x"), (4, "-1"), (1, "a"), (3, "b"), (0, "c"), (99, "d")):  # not yet: client metrics, groups, loggers
             rules.everywhere("DescribeConfigs", version, change=sorted_configs, resources=[
                 {"resource_type": kind, "resource_name": name, "configuration_keys": ["retention.ms"]}])
+        # One type that does not exist, and nothing of the request is answered.
+        for kind in (0, 1, 3, 99, -1):
+            rules.everywhere("DescribeConfigs", version, change=sorted_configs, resources=[
+                {"resource_type": each, "resource_name": name, "configuration_keys": ["retention.ms"]}
+                for each, name in ((2, "plain"), (kind, "x"), (2, "nowhere"), (4, "1"), (4, "x"))])
         rules.everywhere("DescribeConfigs", version, resources=[])
+        if version >= 3:  # no documentation is null, not empty
+            ours = rules.same("DescribeConfigs", version, include_documentation=False, resources=[
+                {"resource_type": 2, "resource_name": "plain", "configuration_keys": ["retention.ms"]}])
+            assert ours["results"][0]["configs"][0]["documentation"] is None, ours
     rules.done()
 
 
@@ -349,12 +386,12 @@ def describe_cluster(rules):
 
 
 def describe_topic_partitions(rules):
-    asked = [[], ["plain"], ["timed", "plain"], ["plain", "nowhere"], ["nowhere"], ["bad name!"], [""], ["plain", "plain"], ["timed", "nowhere", "empty", "plain"]]
+    asked = [[], ["plain"], ["timed", "plain"], ["plain", "nowhere"], ["nowhere", "plain"], ["", "plain"], ["nowhere"], ["bad name!"], [""], ["plain", "plain"], ["timed", "nowhere", "empty", "plain"]]
     for names in asked:
         for limit in (2000, 1, 2, 3, 4, 5, 0, -1, 1 << 30):
             for cursor in (None, {"topic_name": "plain", "partition_index": 1}, {"topic_name": "plain", "partition_index": 0},
                            {"topic_name": "plain", "partition_index": 9}, {"topic_name": "nowhere", "partition_index": 0},
-                           {"topic_name": "q", "partition_index": 0}, {"topic_name": "plain", "partition_index": -1}, {"topic_name": "zzz", "partition_index": 0}):
+                           {"topic_name": "nowhere", "partition_index": 5}, {"topic_name": "", "partition_index": 1}, {"topic_name": "q", "partition_index": 0}, {"topic_name": "plain", "partition_index": -1}, {"topic_name": "zzz", "partition_index": 0}):
                 rules.same("DescribeTopicPartitions", 0, topics=[{"name": name} for name in names], response_partition_limit=limit, cursor=cursor)
     rules.done()
 

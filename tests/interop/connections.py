@@ -5,8 +5,9 @@ import pathlib
 import socket
 import tempfile
 import time
+import types
 
-from harness import ROOT, Checks, Kurier, kurier
+from harness import ROOT, Checks, Kurier, free_port, kurier
 from messages import Client, ask
 from record_batch import record_batch
 from wire import exchange, header
@@ -84,10 +85,31 @@ def of_an_address():
         close(everyone)
 
 
-def at_a_time():
+def of_a_listener():
+    """Beside the limit for all, which another listener meets."""
+    with tempfile.TemporaryDirectory(prefix="kurier-") as directory:
+        node = Kurier(directory)
+        other = types.SimpleNamespace(port=free_port())
+        node.settings = [
+            f"listeners=PLAINTEXT://127.0.0.1:{node.port},OTHER://127.0.0.1:{other.port},CONTROLLER://127.0.0.1:{node.controller_port}",
+            "listener.security.protocol.map=PLAINTEXT:PLAINTEXT,OTHER:PLAINTEXT,CONTROLLER:PLAINTEXT",
+            "listener.name.plaintext.max.connections=3", "max.connections=5"]
+        try:
+            node.start()
+            limited = fill(node, 3)
+            place_is_free_again(node, limited)
+            others = fill(other, 2)
+            place_is_free_again(other, others)
+            close(limited + others)
+            assert node.stop() == 0
+        finally:
+            node.kill()
+
+
+def at_a_time(prefix=""):
     """A second's worth at once, the others at their rate: all are served, none too early."""
     rate, count = 10, 30
-    with kurier([f"max.connection.creation.rate={rate}"]) as node:
+    with kurier([f"{prefix}max.connection.creation.rate={rate}"]) as node:
         began = time.monotonic()
         connections = [connect(node) for _ in range(count)]
         assert all(is_served(connection) for connection in connections)
@@ -226,7 +248,9 @@ def main():
     checks = Checks()
     checks.check("max.connections", all_together)
     checks.check("max.connections.per.ip and its overrides", of_an_address)
+    checks.check("listener.name.plaintext.max.connections", of_a_listener)
     checks.check("max.connection.creation.rate", at_a_time)
+    checks.check("listener.name.plaintext.max.connection.creation.rate", at_a_time, "listener.name.plaintext.")
     checks.check("a crowd of clients leaves descriptors for logs", crowd_leaves_room_for_logs)
     checks.check("partitions without descriptors come back", lack_passes)
     checks.check("and so they do at the start", lack_at_the_start)

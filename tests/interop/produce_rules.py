@@ -381,6 +381,74 @@ def compare_request_of_many(kurier, kafka):
     assert ours == theirs, (ours, theirs)
 
 
+def compare_repetitions(kurier, kafka):
+    """A partition that a request names more than once, topics too, and topics without partitions. What is appended is counted."""
+    one, two = now_batch(), now_batch(count=2)
+    bad_crc = now_batch(crc=1)
+    requests = {
+        "twice": [("plain", [(0, one), (1, one), (0, two)])],
+        "in two entries": [("plain", [(0, one)]), ("small", [(0, one)]), ("plain", [(0, two), (2, one)])],
+        "no batch behind one": [("plain", [(0, one), (0, b"")])],
+        "no batch before one": [("plain", [(0, b""), (0, one)])],
+        "another format behind one": [("plain", [(0, one), (0, now_batch(magic=1))])],
+        "two batches behind one": [("plain", [(0, two), (0, one + one)])],
+        "bad crc behind one": [("plain", [(0, one), (0, bad_crc)])],
+        "bad crc before one": [("plain", [(0, bad_crc), (0, one)])],
+        "null before one": [("plain", [(0, None), (0, one)])],
+        "null for what does not exist": [("plain", [(9, None), (0, one)])],
+        "unknown twice": [("plain", [(9, one), (9, one)]), ("nowhere", [(0, one), (0, one)]), ("nowhere", [(1, one)])],
+        "no partitions": [("plain", []), ("small", [(0, one)])],
+        "nothing but no partitions": [("plain", [])],
+        "nothing": [],
+    }
+
+    def ask(side, name, version, topics, acks):
+        ends = lambda: [side.client.list_offsets(name, partition, -1)[2] for partition in range(3)]
+        ids = {"plain": side.repeated[name], "small": side.ids["small"], "nowhere": side.ids["nowhere"]}
+        names = {"plain": name, "small": "small", "nowhere": "nowhere"}
+        before = ends()
+        answer = side.client.produce(version, [((ids if version >= 13 else names)[topic], partitions) for topic, partitions in topics], acks)
+        for topic in answer["topics"]:
+            topic["topic"] = next(known for known in names if topic["topic"] in (ids[known], names[known]))
+            topic["partitions"].sort(key=lambda partition: partition["index"])
+            for partition in topic["partitions"]:
+                partition["log_append_time"] = which_time(partition["log_append_time"])
+                if topic["topic"] == "small":  # other cases have appended there
+                    partition["base_offset"] = min(partition["base_offset"], 0)
+        answer["topics"].sort(key=lambda topic: topic["topic"])
+        return answer, [end - start for start, end in zip(before, ends())]
+
+    for side in (kurier, kafka):
+        side.repeated = {name: side.client.create_topic(name, partitions=3) for name in ("repeated-9", "repeated-13")}
+    wrong = []
+    for version in (9, 13):
+        for what, topics in requests.items():
+            for acks in (-1, 2):
+                ours, theirs = (ask(side, f"repeated-{version}", version, topics, acks) for side in (kurier, kafka))
+                if ours != theirs:
+                    wrong.append(f"  {what}, version {version}, acks {acks}\n    kurier: {ours}\n    kafka:  {theirs}")
+    assert not wrong, f"{len(wrong)} requests:\n" + "\n".join(wrong)
+
+
+def null_records(kurier):
+    """Apache Kafka never answers them and appends nothing; kurier closes the connection and appends nothing."""
+    good = now_batch()
+    topic = kurier.client.create_topic("null-records", partitions=3)
+    for version in (3, 9, 13):
+        for acks in (-1, 1, 0, 2):
+            for partitions in ([(0, good), (1, None), (2, good)], [(0, good), (0, None)], [(1, None)]):
+                client = batches.Client(kurier.port)
+                name = topic if version >= 13 else "null-records"
+                try:
+                    answer = client.produce(version, [(name, partitions)], acks)
+                except (ConnectionResetError, BrokenPipeError):  # it was closed before all was sent
+                    answer = "closed"
+                assert answer == "closed", (version, acks, partitions, answer)
+                client.close()
+    assert [kurier.client.list_offsets("null-records", partition, -1)[2] for partition in range(3)] == [0, 0, 0]
+    assert kurier.client.produce(13, [(topic, [(0, good)])])["topics"][0]["partitions"][0]["error"] == 0
+
+
 def compare_contents(kurier, kafka, target, settings):
     """What a client reads from a topic that compresses anew: batches of every codec, and with them every kind of field."""
     def read(side):
@@ -443,6 +511,8 @@ def run(checks, kurier, kafka):
     for topic, wanted in by_topic.items():
         checks.check(f"{topic}: {len(wanted)} requests", compare_cases, kurier, kafka, topic, wanted)
     checks.check("a request of many partitions", compare_request_of_many, kurier, kafka)
+    checks.check("partitions and topics named more than once", compare_repetitions, kurier, kafka)
+    checks.check("null for records", null_records, kurier)
     for topic in TARGET:
         if not topic.endswith(("small", "limited", "append-time")):
             checks.check(f"content of {topic}", compare_contents, kurier, kafka, topic, TOPICS[topic])

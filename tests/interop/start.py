@@ -11,6 +11,7 @@ import struct
 import subprocess
 import sys
 import tempfile
+import time
 
 from disk import ApacheKafka
 from harness import ROOT, Checks, Kurier, free_port, jars, kurier
@@ -74,6 +75,18 @@ FAULTS = [  # what, file name, content, arguments, what must be said
     ("no closing quote", "a.yaml", HEAD + 'broker.rack: "r\n', [], "a.yaml:5: "),
     ("set twice", "a.yaml", HEAD + "num.partitions: 2\nnum: {partitions: 3}\n", [], "a.yaml:6: num.partitions: set twice; line 5 sets it too"),
     ("a list of maps", "a.yaml", HEAD + "log.dirs:\n  - {path: /x}\n", [], "a.yaml:6: log.dirs: a list may hold only plain values"),
+    ("a rack that no record can carry", "a.yaml", HEAD + f"broker.rack: {'r' * 40000}\n", [],
+     "a.yaml:5: broker.rack: 40000 bytes are too long; expected at most 32767"),
+    ("a host that no record can carry", "a.yaml", HEAD + f"advertised.listeners: ['PLAINTEXT://{'h' * 40000}:1092']\n", [],
+     "a.yaml:5: advertised.listeners: 40017 bytes are too long; expected at most 32767"),
+    ("an empty map", "a.yaml", HEAD + "num.partitions: {}\n", [], 'a.yaml:5: num.partitions: no value; write "" for an empty one'),
+    ("not UTF-8", "a.yaml", HEAD.encode() + b"broker.rack: \xe4\n", [], "a.yaml:5: the byte 0xe4 is not UTF-8"),
+    ("not UTF-8 on the command line", None, None, ["--set", os.fsdecode(b"broker.rack=\xe4")], "--set: broker.rack: the value is not UTF-8"),
+    ("half a character", "a.properties", "broker.rack=\\uD83D\n", [], "a.properties:1: \\uD800 to \\uDFFF are halves of a character"),
+    ("NUL", "a.properties", "broker.rack=a\\u0000b\n", [], "a.properties:1: broker.rack: the value holds a NUL character"),
+    ("behind a byte order mark", "a.yaml", "\ufeff" + HEAD + "num.partitions: x\n", [], 'a.yaml:5: num.partitions: "x" is not an int'),
+    ("a limit of a listener", None, None, ["--set", "listener.name.plaintext.max.connections=many"],
+     '--set: listener.name.plaintext.max.connections: "many" is not allowed; expected an int, 0 or more'),
     ("no value", "a.yaml", HEAD + "broker.rack: null\n", [], 'a.yaml:5: broker.rack: no value; write "" for an empty one'),
     ("TLS", "a.properties", "process.roles=broker,controller\nnode.id=1\ncontroller.listener.names=C\nlisteners=SSL://h:1,\\\n  C://h:2\n"
      "listener.security.protocol.map=SSL:SSL,C:PLAINTEXT\ninter.broker.listener.name=SSL\ncontroller.quorum.voters=1@h:2\n", [],
@@ -93,7 +106,7 @@ FAULTS = [  # what, file name, content, arguments, what must be said
 def fault(name, content, arguments, message):
     with tempfile.TemporaryDirectory(prefix="kurier-") as directory:
         if name:
-            (pathlib.Path(directory) / name).write_text(content)
+            (pathlib.Path(directory) / name).write_bytes(content if isinstance(content, bytes) else content.encode())
             arguments = ["--config", name]
         before = tree(directory)
         status, said = run("serve", *arguments, cwd=directory)
@@ -473,6 +486,31 @@ def end(process):
     process.stdout.close()
 
 
+def without_standard_descriptors(closed):
+    """What is opened first must not get the numbers of those that are closed, or the log would be written into it."""
+    with tempfile.TemporaryDirectory(prefix="kurier-") as directory:
+        script = pathlib.Path(directory) / "closed"
+        script.write_text(f'#!/bin/sh\nexec "{BINARY}" "$@" {closed}\n')
+        script.chmod(0o755)
+        node = Kurier(directory, binary=script)
+        node.launch()
+        try:
+            deadline = time.monotonic() + 30
+            while True:  # it cannot say that it is ready
+                try:
+                    assert ask(node.port, "Metadata", 8, topics=[])["brokers"]
+                    break
+                except ConnectionRefusedError:
+                    assert time.monotonic() < deadline and node.process.poll() is None
+                    time.sleep(0.02)
+            targets = [os.readlink(f"/proc/{node.process.pid}/fd/{number}") for number in range(3)]
+            assert all(targets[int(each[0])] == "/dev/null" for each in closed.split()), targets
+            assert node.stop() == 0
+        finally:
+            node.kill()
+        assert (node.directory / "log/.kafka_cleanshutdown").is_file()
+
+
 def stopped_while_starting():
     """The start is held by a log that nobody reads; the signal comes meanwhile."""
     read_end, write_end = os.pipe()
@@ -508,6 +546,8 @@ def main():
     checks.check("alone in an empty directory, stopped by SIGINT", in_an_empty_directory)
     checks.check("Apache Kafka's own server.properties", stock_server_properties)
     checks.check("stopped while it starts", stopped_while_starting)
+    for closed in ("2>&-", "0<&- 1>&- 2>&-"):
+        checks.check(f"started with {closed}", without_standard_descriptors, closed)
     with tempfile.TemporaryDirectory(prefix="kurier-") as directory:
         node = Kurier(directory)
         node.start()

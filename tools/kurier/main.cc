@@ -5,6 +5,7 @@
 #include <string_view>
 
 #include "base/log.h"
+#include "broker/net/open_files.h"
 #include "broker/net/posix_file_system.h"
 #include "broker/net/system_clock.h"
 #include "broker/node.h"
@@ -43,6 +44,7 @@ int serve(const std::string& path, const std::vector<std::string>& settings, Mon
 }  // namespace
 
 int main(int argc, char** argv) {
+  net::open_standard_descriptors();
   const MonotonicTime started = net::SystemClock().monotonic();
   const std::string_view command = argc > 1 ? argv[1] : "";
   if (command == "bench") return bench::main(argc - 1, argv + 1);

@@ -183,10 +183,63 @@ TEST_CASE("values that came as metadata win over the file") {
 }
 
 TEST_CASE("plug-in prefixes are named") {
-  const auto loaded = load_config({.path = "", .content = "", .settings = {"listener.name.plaintext.max.connections=5"}});
+  const auto loaded =
+      load_config({.path = "", .content = "", .settings = {"listener.name.plaintext.ssl.client.auth=none"}});
   REQUIRE(loaded);
   REQUIRE(loaded->notices.size() == 1);
-  CHECK_THAT(loaded->notices[0], Catch::Contains("listener.name.plaintext.max.connections has no effect here"));
+  CHECK_THAT(loaded->notices[0], Catch::Contains("listener.name.plaintext.ssl.client.auth has no effect here"));
+}
+
+TEST_CASE("limits of one listener") {
+  const NodeConfig node =
+      load({"listener.name.plaintext.max.connections=5", "listener.name.plaintext.max.connection.creation.rate=7",
+            "listener.name.controller.max.connections=0"});
+  CHECK(node.network.max_connections == INT32_MAX);
+  REQUIRE(node.network.of_listener.size() == 2);
+  CHECK(node.network.of_listener.at("PLAINTEXT").max_connections == 5);
+  CHECK(node.network.of_listener.at("PLAINTEXT").max_connection_creation_rate == 7);
+  CHECK(node.network.of_listener.at("CONTROLLER").max_connections == 0);
+  CHECK_THAT(error_of_settings({"listener.name.plaintext.max.connections=-1"}),
+             Catch::Contains(
+                 "--set: listener.name.plaintext.max.connections: \"-1\" is not allowed; expected an int, 0 or more"));
+  for (const char* name : {"listener.name.PLAINTEXT.max.connections", "listener.name.other.max.connections",
+                           "listener.name.max.connections"}) {
+    const auto loaded = load_config({.path = "", .content = "", .settings = {std::string(name) + "=5"}});
+    REQUIRE(loaded);
+    CHECK(loaded->node.network.of_listener.empty());
+    REQUIRE(loaded->notices.size() == 1);
+    CHECK_THAT(loaded->notices[0],
+               Catch::Contains(std::string(name) + " has no effect here, because no listener has this name"));
+  }
+}
+
+TEST_CASE("values that Kafka's protocol cannot carry") {
+  CHECK(error_of_settings({"broker.rack=" + std::string(32'767, 'r')}) == "no error");
+  CHECK_THAT(error_of_settings({"broker.rack=" + std::string(32'768, 'r')}),
+             Catch::Contains("--set: broker.rack: 32768 bytes are too long; expected at most 32767"));
+  CHECK_THAT(error_of_settings({"advertised.listeners=PLAINTEXT://" + std::string(40'000, 'h') + ":1"}),
+             Catch::Contains("--set: advertised.listeners: 40014 bytes are too long"));
+  CHECK_THAT(error_of_settings({"broker.rack=r\xff"}), Catch::Contains("--set: broker.rack: the value is not UTF-8"));
+  CHECK_THAT(error_of("broker.rack=a\\u0000b\n", "s.properties"),
+             Catch::Contains("s.properties:1: broker.rack: the value holds a NUL character"));
+  CHECK_THAT(error_of("broker.rack: \"a\\0b\"\n"),
+             Catch::Contains("server.yaml:1: broker.rack: the value holds a NUL character"));
+}
+
+TEST_CASE("a byte order mark is no part of the first name") {
+  const std::string error = error_of("\xEF\xBB\xBFnum.partitions: x\n");
+  CHECK_THAT(error, Catch::Contains("server.yaml:1: num.partitions: \"x\" is not an int"));
+  const auto loaded = load_config(
+      {.path = "server.properties", .content = std::string("\xEF\xBB\xBF") + kServerProperties, .settings = {}});
+  CHECK(loaded);
+}
+
+TEST_CASE("log.dir beside log.dirs has no effect, and is named") {
+  const auto loaded = load_config({.path = "", .content = "", .settings = {"log.dir=/a", "log.dirs=/b"}});
+  REQUIRE(loaded);
+  CHECK(loaded->node.log_dirs == std::vector<std::string>{"/b"});
+  CHECK(loaded->notices == std::vector<std::string>{"--set: log.dir has no effect here, because log.dirs is set"});
+  CHECK(load({"log.dir=/a"}).log_dirs == std::vector<std::string>{"/a"});
 }
 
 TEST_CASE("milliseconds win over minutes, minutes over hours") {

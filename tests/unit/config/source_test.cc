@@ -56,6 +56,17 @@ TEST_CASE("YAML: what a configuration must not contain") {
   CHECK_THAT(fault("a: null\n"), Catch::Contains("a: no value"));
   CHECK_THAT(fault("a: ~\n"), Catch::Contains("a: no value"));
   CHECK_THAT(fault("a: [1, null]\n"), Catch::Contains("a: no value"));
+  CHECK(fault("a: 1\nb: {}\n") == "s.yaml:2: b: no value; write \"\" for an empty one");
+  CHECK(fault("a:\n  b: {}\n") == "s.yaml:2: a.b: no value; write \"\" for an empty one");
+  CHECK(fault("{}\n") == "none");
+  CHECK(fault("a: 1\nb: x\xffy\n") == "s.yaml:2: the byte 0xff is not UTF-8; a configuration is text in UTF-8");
+  CHECK_THAT(fault("b: \xc0\xaf\n"), Catch::Contains("the byte 0xc0 is not UTF-8"));
+  CHECK_THAT(fault("b: \xed\xa0\x80\n"), Catch::Contains("the byte 0xed is not UTF-8"));
+  CHECK_THAT(fault("b: \xf4\x90\x80\x80\n"), Catch::Contains("the byte 0xf4 is not UTF-8"));
+  CHECK_THAT(fault("b: \xc3"), Catch::Contains("the byte 0xc3 is not UTF-8"));
+  CHECK(fault("b: \xc3\xa4 \xe2\x82\xac \xf0\x9f\x98\x80 \xed\x9f\xbf \xf4\x8f\xbf\xbf\n") == "none");
+  CHECK_THAT(fault("a: 1\nb: x\x04y\n"), Catch::Contains("s.yaml:2: the byte 0x04 is a control character"));
+  CHECK_THAT(fault("b: \"\\uD800\"\n"), Catch::Contains("s.yaml:1: not YAML"));
   CHECK_THAT(fault("- a\n"), Catch::Contains("not a list"));
   CHECK_THAT(fault("just words\n"), Catch::Contains("expected `name: value`"));
   CHECK_THAT(fault("a: [{b: 1}]\n"), Catch::Contains("a list may hold only plain values"));
@@ -81,6 +92,12 @@ TEST_CASE("properties: Java's notation") {
   CHECK(value_of(read_properties("p", "a=\xe4"), "a") == "\xc3\xa4 @p:1");
   CHECK(value_of(read_properties("p", "a=\xc3\xa4"), "a") == "\xc3\xa4 @p:1");
   CHECK(read_properties("p", "a=\\u12g4\n").faults.size() == 1);
+  CHECK(value_of(read_properties("p", "a=\\uD83D\\uDE00"), "a") == "\xf0\x9f\x98\x80 @p:1");
+  for (const char* half : {"a=\\uD83D", "a=\\uDE00", "a=\\uD83Dx", "a=\\uD83D\\u0041", "a\\uD83D=x"}) {
+    const auto faults = read_properties("p", half).faults;
+    REQUIRE(faults.size() == 1);
+    CHECK_THAT(faults[0], Catch::Contains("p:1: \\uD800 to \\uDFFF are halves of a character"));
+  }
 }
 
 }  // namespace

@@ -156,6 +156,30 @@ TEST_CASE("topics are validated as Kafka does") {
   CHECK_FALSE(node.published->topic(std::string("only-asked")));
 }
 
+TEST_CASE("a request for too much is refused as a whole, and nothing counts that has an error of its own") {
+  simulation::SimulatedFileSystem files(1);
+  Node node(files);
+  REQUIRE(node.start());
+  const auto errors_of = [&](std::vector<CreateTopicsRequest::CreatableTopic> topics) {
+    std::vector<ErrorCode> errors;
+    for (const auto& topic : node.create(std::move(topics), true).topics) errors.push_back(topic.error_code);
+    return errors;
+  };
+  using enum ErrorCode;
+  CHECK(errors_of({topic_of("a", 9'999), topic_of("b", -5), topic_of("c", 0)}) ==
+        std::vector{kNone, kInvalidPartitions, kInvalidPartitions});
+  CHECK(errors_of({topic_of("a", 9'999), topic_of("b"), topic_of("c")}) ==
+        std::vector{kPolicyViolation, kPolicyViolation, kPolicyViolation});
+  CHECK(errors_of({topic_of("a", 10'000)}) == std::vector{kPolicyViolation});  // as records they are 10,001
+  CHECK(errors_of({topic_of("a", 10'001), topic_of("b"), topic_of("b")}) ==
+        std::vector{kPolicyViolation, kPolicyViolation, kPolicyViolation});
+  CHECK(errors_of({topic_of("a"), topic_of("b", 10'001), topic_of("b", 10'001),
+                   topic_of("__cluster_metadata", 10'001)}) == std::vector{kNone, kInvalidRequest, kInvalidRequest});
+  auto assigned = topic_of("a", 10'001);
+  assigned.assignments.push_back({.partition_index = PartitionIndex(0), .broker_ids = {BrokerId(1)}});
+  CHECK(errors_of({assigned, topic_of("b")}) == std::vector{kInvalidRequest, kNone});
+}
+
 TEST_CASE("topics grow, are deleted by id, and their ids and configurations survive a restart") {
   simulation::SimulatedFileSystem files(3);
   TopicId kept;

@@ -313,6 +313,47 @@ TEST_CASE("the index of aborted transactions is kept for what is still there") {
   CHECK(f.log->aborted_transactions(Offset(0), Offset(3))->size() == 1);
 }
 
+TEST_CASE("a truncation does not bring back what a cleaning has left out of the index of aborted transactions") {
+  LogConfig config = compacted();
+  config.segment_bytes = 200;  // so that segments stay apart, with the snapshots between them
+  Fixture f(config);
+  f.put({"m=1"});
+  f.put({"k=aborted"}, producer(5, 0, true));
+  f.roll();
+  f.append(marker(5, false, f.now));
+  f.put({"y=1"}, producer(5, 1));
+  f.roll();
+  f.put({"z=1"});
+  f.roll();
+  f.clean();
+  CHECK(f.log->aborted_transactions(Offset(0), Offset(5))->size() == 1);
+  f.put({"z=2"});
+  f.roll();
+  f.clean();
+  CHECK(f.text() == "[0:m=1][2:abort][3:y=1][5:z=2]");
+  CHECK(f.log->aborted_transactions(Offset(0), Offset(6))->empty());
+  REQUIRE(f.log->truncate_to(Offset(3)));
+  CHECK(f.text() == "[0:m=1][2:abort]");
+  CHECK(f.log->aborted_transactions(Offset(0), Offset(3))->empty());
+}
+
+TEST_CASE("a round that begins behind an abort marker does not take the producer's next transaction for aborted") {
+  Fixture f;
+  f.limits.map_bytes = 24 * 3;
+  f.limits.map_load_factor = 0.7;  // two keys
+  f.put({"gone=1"});
+  f.put({"x=1"}, producer(5, 0, true));
+  f.append(marker(5, false, f.now));
+  f.put({"a=1"});
+  f.put({"gone"}, producer(5, 1, true));
+  f.append(marker(5, true, f.now));
+  f.roll();
+  CHECK(f.clean().cleaned_to == Offset(4));
+  CHECK(f.text() == "[0:gone=1][2:abort][3:a=1][4:gone][5:commit]");
+  CHECK(f.clean().cleaned_to == Offset(6));
+  CHECK(f.text() == "[2:abort][3:a=1][4:gone][5:commit]");
+}
+
 TEST_CASE("a full map ends the round inside a batch; the next rounds do the rest") {
   Fixture f;
   f.limits.map_bytes = 24 * 3;

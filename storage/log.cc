@@ -22,6 +22,7 @@ Log::Log(FileSystem& files, LogOptions options)
       log_start_offset_(options.log_start_offset),
       recovery_point_(options.recovery_point),
       cleaned_to_(options.cleaned_to),
+      compacted_to_(options.cleaned_to.value_or(Offset(0))),
       cleaned_before_recovery_point_(options.cleaned_before_recovery_point) {}
 
 std::size_t Log::segment_of(Offset offset) const {
@@ -166,7 +167,7 @@ Result<void> Log::roll(Timestamp now) {
 // point for lost records (recover_segments): the next segment leaves one only where compaction had made it, and so before the
 // recovery point that is on the disk, or if an index could not span it.
 bool Log::may_leave_gap(Offset from, Offset to) const {
-  return to - from > INT32_MAX || (ends_in_compacted_gap_ && to == log_end_offset_ && to <= recovery_point_);
+  return to - from > INT32_MAX || to <= std::min(compacted_to_, recovery_point_);
 }
 
 Result<void> Log::roll_at(Offset base_offset, Timestamp now) {

@@ -127,7 +127,10 @@ class Log {
   Result<bool> offer_cleaned(CleanedGroup group);
   Result<std::vector<std::string>> take_cleaned();
   Result<void> settle_cleaned();
-  void cleaning_has_reached(Offset cleaned_to) { cleaned_to_ = cleaned_to; }
+  void cleaning_has_reached(Offset cleaned_to) {
+    cleaned_to_ = cleaned_to;
+    compacted_to_ = std::max(compacted_to_, cleaned_to);
+  }
   // For what is kept of this log elsewhere and will be brought up to date from `bound` on. None: no such bound.
   void never_clean_beyond(std::optional<Offset> bound) { cleaner_bound_ = bound; }
   [[nodiscard]] std::optional<Offset> cleaned_to() const { return cleaned_to_; }
@@ -202,7 +205,7 @@ class Log {
   std::optional<Swap> swap_;
   std::uint64_t shape_ = 0;  // counts what makes the log shorter
   std::optional<Offset> cleaned_to_;
-  bool ends_in_compacted_gap_ = false;  // if the log ends behind its records: they went by compaction
+  Offset compacted_to_;  // gaps before it are compaction's; a truncation does not forget that, as it does cleaned_to_
   std::optional<Offset> cleaner_bound_;
   const bool cleaned_before_recovery_point_;
 };

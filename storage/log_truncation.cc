@@ -19,7 +19,7 @@ Result<void> Log::truncate_to(Offset offset, Timestamp now) {
   }
   TRY_ASSIGN(const auto straddling, active().find(offset));
   TRY(active().truncate_to(offset));
-  ends_in_compacted_gap_ = cleaned_to_ && *cleaned_to_ >= offset;
+  compacted_to_ = std::min(compacted_to_, offset);
   truncate_cleaned_to(active().base_offset());
   // What a leader asks for lies between two batches. In a gap the next batch may come from anywhere behind it.
   const bool is_inside = straddling && straddling->base_offset < offset;
@@ -34,6 +34,7 @@ Result<void> Log::truncate_to(Offset offset, Timestamp now) {
 Result<void> Log::truncate_fully_and_start_at(Offset offset) {
   TRY(end_swap());
   ++shape_;
+  compacted_to_ = std::min(compacted_to_, offset);
   truncate_cleaned_to(offset);
   for (const auto& segment : segments_) {
     for (const std::string& path : segment->paths()) {

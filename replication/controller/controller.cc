@@ -3,8 +3,7 @@
 #include <fmt/core.h>
 
 #include <algorithm>
-
-#include "base/check.h"
+#include <unordered_map>
 
 namespace kurier::replication {
 
@@ -20,15 +19,6 @@ std::string collision_key(std::string name) {
   return name;
 }
 
-const std::string* colliding_topic(const MetadataImage& image, const std::string& name) {
-  if (name.find_first_of("._") == std::string::npos) return nullptr;
-  const std::string key = collision_key(name);
-  for (const auto& [existing, id] : image.topic_ids()) {
-    if (existing != name && collision_key(existing) == key) return &existing;
-  }
-  return nullptr;
-}
-
 // One log directory is where the replica goes; with several the broker chooses and tells (AssignReplicasToDirs). A broker
 // that named none is one from before KIP-858.
 DirectoryId directory_on(const MetadataImage& image, BrokerId id) {
@@ -38,6 +28,40 @@ DirectoryId directory_on(const MetadataImage& image, BrokerId id) {
 }
 
 }  // namespace
+
+class Controller::Creation {
+ public:
+  Creation(const MetadataImage& image, const TopicConfigPort& configs) : image_(image), configs_(configs) {}
+
+  // A topic that exists; none if the name is free. Those of this request do not collide with each other, as in Apache Kafka.
+  [[nodiscard]] const std::string* colliding_topic(const std::string& name) {
+    if (name.find_first_of("._") == std::string::npos) return nullptr;
+    if (!by_collision_key_) {
+      by_collision_key_.emplace();
+      for (const auto& [existing, id] : image_.topic_ids()) {
+        if (existing.find_first_of("._") != std::string::npos)
+          by_collision_key_->try_emplace(collision_key(existing), &existing);
+      }
+    }
+    const auto found = by_collision_key_->find(collision_key(name));
+    return found == by_collision_key_->end() ? nullptr : found->second;
+  }
+
+  // Topics of one request mostly have the same overrides.
+  [[nodiscard]] std::vector<protocol::CreateTopicsResponse::CreatableTopicConfigs> describe(
+      const ConfigMap& overrides) {
+    if (!configs_.describe) return {};
+    if (!described_ || described_->first != overrides)
+      described_.emplace(overrides, configs_.describe(image_, overrides));
+    return described_->second;
+  }
+
+ private:
+  const MetadataImage& image_;
+  const TopicConfigPort& configs_;
+  std::optional<std::unordered_map<std::string, const std::string*>> by_collision_key_;
+  std::optional<std::pair<ConfigMap, std::vector<protocol::CreateTopicsResponse::CreatableTopicConfigs>>> described_;
+};
 
 std::optional<std::string> invalid_topic_name(const std::string& name) {
   const auto invalid = [](std::string_view why) { return fmt::format("Topic name is invalid: {}", why); };
@@ -145,8 +169,8 @@ protocol::PartitionRecord Controller::new_partition(const MetadataImage& image, 
   return record;
 }
 
-void Controller::create_topic(const MetadataImage& before, const MetadataImage& image, const Topic& topic, std::vector<MetadataRecord>& records,
-                              Result_& result) {
+void Controller::create_topic(Creation& creation, const MetadataImage& image, const Topic& topic,
+                              std::vector<MetadataRecord>& records, Result_& result) {
   const auto refuse = [&result](ErrorCode error, std::string message) {
     result.error_code = error;
     result.error_message = std::move(message);
@@ -158,7 +182,7 @@ void Controller::create_topic(const MetadataImage& before, const MetadataImage& 
   if (image.topic_ids().contains(topic.name)) {
     return refuse(ErrorCode::kTopicAlreadyExists, fmt::format("Topic '{}' already exists.", topic.name));
   }
-  if (const std::string* other = colliding_topic(before, topic.name)) {
+  if (const std::string* other = creation.colliding_topic(topic.name)) {
     return refuse(ErrorCode::kInvalidTopicException, fmt::format("Topic '{}' collides with existing topic: {}", topic.name, *other));
   }
   ConfigMap overrides;
@@ -213,7 +237,7 @@ void Controller::create_topic(const MetadataImage& before, const MetadataImage& 
   result.error_message = std::nullopt;
   result.num_partitions = static_cast<std::int32_t>(placement.replicas.size());
   result.replication_factor = static_cast<std::int16_t>(placement.replicas.front().size());
-  if (options_.topic_configs.describe) result.configs = options_.topic_configs.describe(image, overrides);
+  result.configs = creation.describe(overrides);
 
   protocol::TopicRecord record;
   record.name = topic.name;
@@ -241,8 +265,7 @@ Decision<protocol::CreateTopicsResponse> Controller::create_topics(const Metadat
     ++times[topic.name];
     partitions += topic.num_partitions > 0 ? topic.num_partitions : static_cast<std::int64_t>(std::max<std::size_t>(1, topic.assignments.size()));
   }
-  // As in Apache Kafka, topics of one request do not collide with each other.
-  MetadataDelta delta(image);
+  Creation creation(image, options_.topic_configs);
   for (const Topic& topic : request.topics) {
     if (times[topic.name] == 0) continue;  // a duplicate that has been answered
     Result_ result;
@@ -255,13 +278,7 @@ Decision<protocol::CreateTopicsResponse> Controller::create_topics(const Metadat
       result.error_message = "Duplicate topic name.";
       times[topic.name] = 0;
     } else {
-      std::vector<MetadataRecord> records;
-      create_topic(image, delta.image(), topic, records, result);
-      for (MetadataRecord& record : records) {
-        const auto replayed = delta.replay(record);
-        KURIER_CHECK_MESSAGE(replayed.has_value(), replayed.error().context);
-        decision.records.push_back(std::move(record));
-      }
+      create_topic(creation, image, topic, decision.records, result);
     }
     decision.response.topics.push_back(std::move(result));
   }

@@ -117,8 +117,9 @@ void LogManager::make(const FollowingPointer& following, const replication::Topi
   ++following->left;
   work_.add(following->batch, directory_of(topic->name, index),
             [this, following, topic, index, is_unwanted, image = ports_.image()]() mutable -> Callback {
-              auto opened = *is_unwanted ? Result<Opened>(fail(Failure::kCancelled, "its topic was deleted"))
-                                         : open_log(*image, *topic, topic->partitions.find(index)->second);
+              auto opened = *is_unwanted || is_stopping_
+                                ? Result<Opened>(fail(Failure::kCancelled, "it is not wanted any more"))
+                                : open_log(*image, *topic, topic->partitions.find(index)->second);
               return [this, following = std::move(following), id = topic->id, index, image = std::move(image),
                       opened = std::move(opened)]() mutable {
                 made(id, index, *image, std::move(opened));
@@ -137,6 +138,7 @@ void LogManager::made(TopicId id, PartitionIndex index, const MetadataImage& wit
     if (opened) set_aside(opened->log->directory(), id, opened->config.file_delete_delay, nullptr);
     return;
   }
+  if (!opened && opened.error().failure == Failure::kCancelled) return;
   // Nobody has told a partition that was not there yet.
   if (opened && opened->directory->failed) opened = fail(Failure::kIo, "its log directory has failed");
   const bool is_outdated = opened && image.get() != &with && has_other_configs(with, *image, topic->name);
@@ -167,6 +169,7 @@ void LogManager::follow_config(const replication::ConfigResource& resource) {
 
 void LogManager::remove(TopicId topic, const std::string& name, Following& following) {
   following.leaving = table_.remove(topic);
+  std::ranges::reverse(following.leaving);  // taken from the back
   following.has_removed = following.has_removed || !following.leaving.empty();
   for (auto at = making_.lower_bound({topic, PartitionIndex(std::numeric_limits<std::int32_t>::min())});
        at != making_.end() && at->first.first == topic; at = making_.erase(at)) {

@@ -78,6 +78,9 @@ class LogManager final : public DiskMonitor {
   // the order of the images. `followed` is called when the partitions that it adds are served or offline and the directories of
   // those that it removes are out of the way.
   void apply(std::shared_ptr<const Changes> changes, Callback followed);
+  // The node stops: directories that are not begun are left to the next start, so that nobody waits for them. Those that are to be
+  // renamed still are.
+  void begin_stop() { is_stopping_ = true; }
   // Tells the controller where replicas lie that were adopted since it was last called. `apply` does it too.
   void tell_directories();
 
@@ -158,6 +161,7 @@ class LogManager final : public DiskMonitor {
   // Until the next start. They are somewhere, and must not be made anew elsewhere.
   std::set<std::pair<TopicId, PartitionIndex>> offline_;
   bool tries_again_ = false;
+  std::atomic<bool> is_stopping_{false};  // read by the pool
 };
 
 // "…/topic-3" → "…/topic-3.<id>-delete", with `what` as its end.

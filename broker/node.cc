@@ -540,6 +540,7 @@ void Node::begin_stop(int signal_number) {
       shard.broker->begin_shutdown();
       shard.groups->finish_deletions();
       shard.groups->resign_all();
+      shard.logs->begin_stop();
       shard.server->drain([this] { main_.post([this] { one_shard_has_drained(); }); });
       // A client that does not read its answers must not keep the node.
       shard.reactor->start(clock_.monotonic() + kDrainMax, [&shard] {

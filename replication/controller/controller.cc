@@ -48,6 +48,12 @@ class Controller::Creation {
   }
 
   // Topics of one request mostly have the same overrides.
+  [[nodiscard]] std::optional<std::string> validate(const std::string& topic, const ConfigMap& overrides) {
+    if (!configs_.validate || valid_ == overrides) return std::nullopt;
+    auto why = configs_.validate(topic, overrides);
+    if (!why) valid_ = overrides;
+    return why;
+  }
   [[nodiscard]] std::vector<protocol::CreateTopicsResponse::CreatableTopicConfigs> describe(
       const ConfigMap& overrides) {
     if (!configs_.describe) return {};
@@ -59,6 +65,7 @@ class Controller::Creation {
  private:
   const MetadataImage& image_;
   const TopicConfigPort& configs_;
+  std::optional<ConfigMap> valid_;
   std::optional<std::unordered_map<std::string, const std::string*>> by_collision_key_;
   std::optional<std::pair<ConfigMap, std::vector<protocol::CreateTopicsResponse::CreatableTopicConfigs>>> described_;
 };
@@ -192,9 +199,7 @@ void Controller::create_topic(Creation& creation, const MetadataImage& image, co
     }
     overrides[config.name] = *config.value;
   }
-  if (options_.topic_configs.validate) {
-    if (auto why = options_.topic_configs.validate(topic.name, overrides)) return refuse(ErrorCode::kInvalidConfig, std::move(*why));
-  }
+  if (auto why = creation.validate(topic.name, overrides)) return refuse(ErrorCode::kInvalidConfig, std::move(*why));
 
   Placement placement;
   if (!topic.assignments.empty()) {

@@ -308,6 +308,38 @@ TEST_CASE("several log directories are filled evenly, and the controller is told
   CHECK(f.told.size() == 10);
 }
 
+TEST_CASE("who comes to wait for a partition that is gone is sent away at once") {
+  Fixture f;
+  f.create("a", 1);
+  f.settle();
+  const auto partition = f.partition(1);
+  f.remove("a", 1);
+  std::optional<protocol::ErrorCode> answer;
+  const auto wait = [](Partition& gone, MonotonicTime deadline,
+                       std::optional<protocol::ErrorCode>& told) -> Task<void> {
+    told = co_await gone.replicated(Offset(0), deadline);
+  };
+  f.shard.spawn("waits", wait(*partition, f.shard.monotonic() + std::chrono::seconds(10), answer));
+  CHECK(answer == protocol::ErrorCode::kNotLeaderOrFollower);
+}
+
+TEST_CASE("when the node stops nobody waits for directories that are not begun, and deletions are finished") {
+  Fixture f;
+  f.create("kept", 1);
+  f.create("gone", 2);
+  f.settle();
+  f.create("many", 3, 100);
+  f.remove("gone", 2);
+  REQUIRE(f.pool.run_one());
+  const auto begun = f.names_in("/d", "").size();
+  f.logs->begin_stop();
+  f.settle();
+  CHECK(f.followed == std::vector<std::string>{"create kept", "create gone", "remove gone", "create many"});
+  CHECK(f.names_in("/d", "").size() == begun);
+  CHECK(f.names_in("/d", "-delete").size() == 1);
+  CHECK_FALSE(f.table.is_unopened(id_of(3), PartitionIndex(99)));
+}
+
 TEST_CASE("at the start what belongs to no topic is set aside and kept, as Apache Kafka does") {
   Fixture f;
   for (const char* path :

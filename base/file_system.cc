@@ -15,14 +15,18 @@ Result<Bytes> read_file(FileSystem& files, const std::string& path, std::uint64_
   return content;
 }
 
-Result<void> write_file_atomically(FileSystem& files, const std::string& path, ByteView content) {
+Result<void> replace_file(FileSystem& files, const std::string& path, ByteView content) {
   const std::string temporary = path + ".tmp";
   {
     TRY_ASSIGN(const auto file, files.open(temporary, OpenMode::kTruncate));
     TRY(file->write_at(0, content));
     TRY(file->sync());
   }
-  TRY(files.rename(temporary, path));
+  return files.rename(temporary, path);
+}
+
+Result<void> write_file_atomically(FileSystem& files, const std::string& path, ByteView content) {
+  TRY(replace_file(files, path, content));
   const auto slash = path.rfind('/');
   return files.sync_directory(slash == std::string::npos ? "." : slash == 0 ? "/" : path.substr(0, slash));
 }

@@ -84,5 +84,7 @@ Result<Bytes> read_file(FileSystem& files, const std::string& path, std::uint64_
 // Replaces `path` so that after a power cut either the old or the new content is there: path.tmp, fsync, rename, fsync
 // of the directory.
 Result<void> write_file_atomically(FileSystem& files, const std::string& path, ByteView content);
+// The same without the last step, for whoever syncs the directory later: until then a power cut may take the new content.
+Result<void> replace_file(FileSystem& files, const std::string& path, ByteView content);
 
 }  // namespace kurier

@@ -41,8 +41,8 @@ std::expected<std::shared_ptr<Partition>, protocol::ErrorCode> Broker::partition
   }
   const replication::PartitionImage* known = image_->partition(topic, index);
   if (known == nullptr) return std::unexpected(protocol::ErrorCode::kUnknownTopicOrPartition);
-  const bool has_replica = std::ranges::find(known->replicas, config_.node_id) != known->replicas.end();
-  return std::unexpected(has_replica ? protocol::ErrorCode::kKafkaStorageError : protocol::ErrorCode::kNotLeaderOrFollower);
+  return std::unexpected(partitions_.is_unopened(topic, index) ? protocol::ErrorCode::kKafkaStorageError
+                                                               : protocol::ErrorCode::kNotLeaderOrFollower);
 }
 
 bool Broker::is_controller_listener(const net::ConnectionContext& connection) const {

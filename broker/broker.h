@@ -65,7 +65,8 @@ class Broker final : public net::RequestHandler {
   [[nodiscard]] PartitionTable& partitions() { return partitions_; }
   [[nodiscard]] FetchSessions& fetch_sessions() { return fetch_sessions_; }
   // A partition that this shard owns and may serve; otherwise what a client is told: UNKNOWN_TOPIC_OR_PARTITION,
-  // NOT_LEADER_OR_FOLLOWER where the replica is on another node, KAFKA_STORAGE_ERROR where its disk has failed.
+  // NOT_LEADER_OR_FOLLOWER where the replica is on another node or its directory is being made, KAFKA_STORAGE_ERROR where its
+  // disk has failed.
   [[nodiscard]] std::expected<std::shared_ptr<Partition>, protocol::ErrorCode> partition(const TopicId& topic, PartitionIndex index) const;
   [[nodiscard]] const std::shared_ptr<const replication::MetadataImage>& image() const { return image_; }
   void set_image(std::shared_ptr<const replication::MetadataImage> image) { image_ = std::move(image); }

@@ -64,6 +64,13 @@ LogDirectoryState* LogDirectories::directory_for(const std::string& topic, Parti
   return emptiest;
 }
 
+LogDirectories::Place::Place(LogDirectories& directories, const std::string& topic,
+                             const replication::PartitionImage& partition, BrokerId self) {
+  const std::lock_guard lock(directories.places_mutex_);
+  directory_ = directories.directory_for(topic, partition.partition_id, partition, self);
+  if (directory_ != nullptr) ++directory_->partitions;
+}
+
 void LogDirectories::forget_last_run() {
   is_loaded_ = true;
   for (LogDirectoryState& directory : directories_) {

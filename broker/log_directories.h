@@ -86,6 +86,23 @@ class LogDirectories {
   // Null if no directory is left that works, or if it lies in one that is not there.
   LogDirectoryState* directory_for(const std::string& topic, PartitionIndex index, const replication::PartitionImage& partition,
                                    BrokerId self);
+  // directory_for, for somebody who opens it: the partition counts for its directory, until the place is destroyed or for good.
+  class Place {
+   public:
+    Place(LogDirectories& directories, const std::string& topic, const replication::PartitionImage& partition,
+          BrokerId self);
+    Place(const Place&) = delete;
+    Place& operator=(const Place&) = delete;
+    ~Place() {
+      if (directory_ != nullptr && !is_kept_) --directory_->partitions;
+    }
+    [[nodiscard]] LogDirectoryState* directory() const { return directory_; }
+    void keep() { is_kept_ = true; }
+
+   private:
+    LogDirectoryState* directory_ = nullptr;
+    bool is_kept_ = false;
+  };
   // From here on a log that is opened is a new one: what the checkpoints said is of the past.
   void forget_last_run();
 
@@ -112,6 +129,7 @@ class LogDirectories {
  private:
   FileSystem& files_;
   mutable std::mutex unopened_mutex_;
+  std::mutex places_mutex_;  // several that choose at a time would all choose the same one
   std::deque<LogDirectoryState> directories_;
   Failed failed_;
   bool some_are_missing_ = false;

@@ -61,13 +61,34 @@ void open_all(std::vector<Job>& jobs, const replication::MetadataImage& image, W
   left.wait();
 }
 
+// As Apache Kafka does: out of the way of the next topic of its name, and kept. Its topic was deleted while the directory was not
+// there, or the node was killed before it got to it.
+Result<void> set_stray_aside(FileSystem& files, const std::string& path) {
+  const auto stored_id = storage::read_partition_metadata(files, path);
+  Uuid id = stored_id ? stored_id->value_or(kZeroUuid) : kZeroUuid;
+  std::string stray = renamed_directory(path, id, "stray");
+  for (;;) {
+    TRY_ASSIGN(const bool is_taken, files.exists(stray));
+    if (!is_taken) break;
+    ++id.low;
+    stray = renamed_directory(path, id, "stray");
+  }
+  LOG_WARN("{} is no partition of this cluster's metadata: kept as {}, to be looked at and removed by hand", path,
+           stray);
+  return files.rename(path, stray);
+}
+
 Result<void> tidy(FileSystem& files, LogDirectoryState& directory, const std::set<std::string>& known) {
   TRY_ASSIGN(const auto found, directory.files->list());
   for (const std::string& name : found.deleted) TRY(files.remove_tree(directory.path() + "/" + name));
+  bool has_strays = false;
   for (const std::string& name : found.partitions) {
-    if (!known.contains(name)) LOG_WARN("{}/{} is no partition of this cluster's metadata: left as it is", directory.path(), name);
+    if (known.contains(name)) continue;
+    const Result<void> moved = set_stray_aside(files, directory.path() + "/" + name);
+    if (!moved) LOG_ERROR("{}/{}: {}", directory.path(), name, moved.error().context);
+    has_strays = has_strays || moved;
   }
-  return {};
+  return has_strays ? files.sync_directory(directory.path()) : Result<void>{};
 }
 
 }  // namespace

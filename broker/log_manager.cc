@@ -32,15 +32,6 @@ storage::LogConfig log_config_of(const config::TopicConfig& topic, const config:
   return log;
 }
 
-// "…/topic-3" → "…/topic-3.<id>-delete". The topic is cut where the name would be longer than a file system takes.
-std::string renamed(const std::string& path, const Uuid& id, std::string_view what) {
-  constexpr std::size_t kNameBytesMax = 255;
-  const std::size_t name = path.rfind('/') + 1;
-  const std::size_t dash = path.rfind('-');
-  const std::string suffix = fmt::format("{}.{:016x}{:016x}-{}", path.substr(dash), id.high, id.low, what);
-  return path.substr(0, std::min(dash, name + kNameBytesMax - suffix.size())) + suffix;
-}
-
 // What another broker has left open stays open: nobody here may decide how it ends.
 void report_open_transactions(Partition& partition) {
   for (const auto& [id, producer] : partition.log().producers().producers()) {
@@ -55,9 +46,24 @@ void report_open_transactions(Partition& partition) {
 
 }  // namespace
 
-LogManager::LogManager(LogManagerPorts ports, const config::NodeConfig& config, PartitionTable& table, LogDirectories& directories,
-                       ShardIndex shard, ShardIndex shards)
-    : ports_(std::move(ports)), config_(config), table_(table), directories_(directories), shard_(shard), shards_(shards) {}
+// "…/topic-3" → "…/topic-3.<id>-delete". The topic is cut where the name would be longer than a file system takes.
+std::string renamed_directory(const std::string& path, const Uuid& id, std::string_view what) {
+  constexpr std::size_t kNameBytesMax = 255;
+  const std::size_t name = path.rfind('/') + 1;
+  const std::size_t dash = path.rfind('-');
+  const std::string suffix = fmt::format("{}.{:016x}{:016x}-{}", path.substr(dash), id.high, id.low, what);
+  return path.substr(0, std::min(dash, name + kNameBytesMax - suffix.size())) + suffix;
+}
+
+LogManager::LogManager(LogManagerPorts ports, const config::NodeConfig& config, PartitionTable& table,
+                       LogDirectories& directories, ShardIndex shard, ShardIndex shards)
+    : ports_(std::move(ports)),
+      config_(config),
+      table_(table),
+      directories_(directories),
+      shard_(shard),
+      shards_(shards),
+      work_(ports_.executor, ports_.directory_pool) {}
 
 bool LogManager::is_mine(const std::string& topic, const replication::PartitionImage& partition) const {
   return Shards::owner_of(topic, partition.partition_id, shards_) == shard_ &&
@@ -89,7 +95,8 @@ replication::PartitionLeaderState LogManager::leadership(const replication::Part
 
 Result<LogManager::Opened> LogManager::open_log(const replication::MetadataImage& image, const replication::TopicImage& topic,
                                                 const replication::PartitionImage& partition) const {
-  LogDirectoryState* directory = directories_.directory_for(topic.name, partition.partition_id, partition, config_.node_id);
+  LogDirectories::Place place(directories_, topic.name, partition, config_.node_id);
+  LogDirectoryState* const directory = place.directory();
   if (directory == nullptr || directory->failed) return fail(Failure::kIo, "its log directory has failed");
   const std::string path = directory->files->partition_path(topic.name, partition.partition_id);
   if (!ports_.has_descriptors())
@@ -97,13 +104,13 @@ Result<LogManager::Opened> LogManager::open_log(const replication::MetadataImage
   TRY_ASSIGN(auto stored_id, storage::read_partition_metadata(ports_.files, path));
   if (stored_id && *stored_id != topic.id) {
     // What an earlier topic of this name has left.
-    const std::string stray = renamed(path, *stored_id, "stray");
+    const std::string stray = renamed_directory(path, *stored_id, "stray");
     LOG_WARN("{} belongs to topic id {}, not {}: kept as {}", path, stored_id->to_string(), topic.id.to_string(), stray);
     TRY(ports_.files.rename(path, stray));
     TRY(ports_.files.sync_directory(directory->path()));
     stored_id.reset();
   }
-  Opened opened{nullptr, topic_config(image, topic.name), directory->id};
+  Opened opened{nullptr, topic_config(image, topic.name), directory};
   const auto offset_in = [&](const storage::OffsetCheckpoint& checkpoint) {
     const auto found = checkpoint.find({topic.name, partition.partition_id});
     return found == checkpoint.end() || !stored_id ? Offset(0) : found->second;
@@ -127,14 +134,14 @@ Result<LogManager::Opened> LogManager::open_log(const replication::MetadataImage
                                        directory->recovery_points.contains({topic.name, partition.partition_id})};
   TRY_ASSIGN(opened.log, storage::Log::open(ports_.files, std::move(options), ports_.clock.wall()));
   if (!stored_id) TRY(storage::write_partition_metadata(ports_.files, path, topic.id));
-  ++directory->partitions;
+  place.keep();
   return opened;
 }
 
 Result<void> LogManager::adopt(const replication::TopicImage& topic, const replication::PartitionImage& partition, Opened opened) {
   const auto state = leadership(partition, opened.config);
   const bool leads = partition.leader == config_.node_id;
-  const DirectoryId directory = opened.directory;
+  const DirectoryId directory = opened.directory->id;
   auto adopted = std::make_shared<Partition>(partition_ports(), topic.name, topic.id, partition.partition_id,
                                              std::move(opened.log), state, std::move(opened.config));
   TRY(adopted->begin());
@@ -155,49 +162,11 @@ void LogManager::tell_directories() {
   if (!untold_.empty()) ports_.assign_directories(std::exchange(untold_, {}));
 }
 
-void LogManager::apply(const replication::MetadataImage& image, const replication::MetadataDelta::Changes& changes) {
-  for (const auto& [id, name] : changes.deleted_topics) {
-    remove(id);
-    forget_unopened(id, name);
-  }
-  for (const TopicId& id : changes.topics) {
-    const auto topic = image.topic(id);
-    if (!topic) continue;
-    for (const auto& [index, partition] : topic->partitions) {
-      if (!is_mine(topic->name, partition) || to_open_.contains({id, index}) || offline_.contains({id, index}))
-        continue;
-      const LocalTopic* local = table_.find(id);
-      const auto known = local == nullptr ? nullptr : local->find(index);
-      if (known == nullptr) {
-        auto opened = open_log(image, *topic, partition);
-        const Result<void> adopted = opened ? adopt(*topic, partition, std::move(*opened)) : std::unexpected(opened.error());
-        if (adopted) continue;
-        could_not_open(*topic, partition, adopted.error());
-      } else if (!known->is_offline() && known->leader().leader_epoch() != partition.leader_epoch) {
-        known->lead(leadership(partition, known->config()));
-        if (partition.leader == config_.node_id) {
-          ports_.observer.leads(known, partition_ports());
-        } else {
-          ports_.observer.leads_no_longer(known);
-        }
-      }
-    }
-  }
-  tell_directories();
-  for (const auto& resource : changes.configs) {
-    if (resource.type == static_cast<std::int8_t>(replication::ConfigResourceType::kBroker)) {
-      for (const auto& [id, topic] : table_.topics()) change_config(image, topic);  // what topics inherit
-    }
-    if (resource.type != static_cast<std::int8_t>(replication::ConfigResourceType::kTopic)) continue;
-    if (shard_ == 0) say_what_has_no_effect(image, resource.name);
-    if (const LocalTopic* local = table_.find(resource.name)) change_config(image, *local);
-  }
-}
-
 void LogManager::could_not_open(const replication::TopicImage& topic, const replication::PartitionImage& partition,
                                 const Error& error) {
   LOG_ERROR("partition {}-{} is offline{}: {}", topic.name, partition.partition_id.value(),
             is_passing(error.failure) ? " and will be tried again" : "", error.context);
+  table_.could_not_open(topic.id, partition.partition_id);
   directories_.could_not_open(topic.name, partition, config_.node_id);
   ports_.executor.post([this, id = topic.id, index = partition.partition_id, passes = is_passing(error.failure)] {
     (passes ? to_open_ : offline_).emplace(id, index);
@@ -217,55 +186,6 @@ void LogManager::try_again_later() {
   constexpr std::chrono::seconds kPause(1);
   if (std::exchange(tries_again_, true)) return;
   ports_.timers.start(ports_.clock.monotonic() + kPause, [this] { try_again(); });
-}
-
-// One at a time and on a pool, because it may be a long recovery.
-void LogManager::try_again() {
-  tries_again_ = false;
-  while (!to_open_.empty()) {
-    const auto id = to_open_.begin()->first;
-    const auto index = to_open_.begin()->second;
-    const auto image = ports_.image();
-    const auto topic = image->topic(id);
-    const replication::PartitionImage* partition = topic ? image->partition(id, index) : nullptr;
-    if (partition == nullptr) {
-      to_open_.erase(to_open_.begin());
-      continue;
-    }
-    tries_again_ = true;
-    ports_.flusher.run([this, image, topic, partition, id, index] {
-      auto opened = std::make_shared<Result<Opened>>(open_log(*image, *topic, *partition));
-      ports_.executor.post([this, id, index, opened] { opened_after_all(id, index, std::move(*opened)); });
-    });
-    return;
-  }
-}
-
-void LogManager::opened_after_all(TopicId id, PartitionIndex index, Result<Opened> opened) {
-  tries_again_ = false;
-  const auto image = ports_.image();
-  const auto topic = image->topic(id);
-  const replication::PartitionImage* partition = topic ? image->partition(id, index) : nullptr;
-  to_open_.erase({id, index});
-  if (partition == nullptr) {
-    if (opened) set_aside(*opened->log, id);
-    return try_again();
-  }
-  const Result<void> adopted = opened ? adopt(*topic, *partition, std::move(*opened)) : std::unexpected(opened.error());
-  if (adopted) {
-    directories_.no_longer_unopened({topic->name, index});
-    tell_directories();
-    LOG_INFO("partition {}-{} is open after all", topic->name, index.value());
-    return try_again();
-  }
-  if (is_passing(adopted.error().failure)) {
-    to_open_.emplace(id, index);
-    return try_again_later();
-  }
-  offline_.emplace(id, index);
-  LOG_ERROR("partition {}-{} stays offline until the next start: {}", topic->name, index.value(),
-            adopted.error().context);
-  try_again();
 }
 
 void LogManager::change_config(const replication::MetadataImage& image, const LocalTopic& topic) {
@@ -288,34 +208,6 @@ void LogManager::expire_producers() {
       if (partition) partition->log().expire_producers(now);
     }
   }
-}
-
-void LogManager::remove(TopicId topic) {
-  const auto removed_partitions = table_.remove(topic);
-  for (const auto& partition : removed_partitions) {
-    if (!partition) continue;
-    partition->resign();
-    ports_.observer.leads_no_longer(partition);
-    set_aside(partition->log(), topic, partition->config().file_delete_delay);
-  }
-  if (!removed_partitions.empty()) ports_.topic_removed();
-}
-
-// Kafka's name for it: out of the way at once, gone after file.delete.delay.ms.
-void LogManager::set_aside(const storage::Log& log, TopicId topic, std::chrono::milliseconds delay) {
-  const std::string& path = log.directory();
-  const std::string gone = renamed(path, topic, "delete");
-  if (auto* directory = directories_.holding(path)) --directory->partitions;
-  if (Result<void> moved = ports_.files.rename(path, gone); !moved) {
-    LOG_ERROR("deleting {}: {}", path, moved.error().context);
-    return;
-  }
-  ports_.timers.start(ports_.clock.monotonic() + std::min(delay, kDelayMax), [this, gone] {
-    ports_.flusher.run([this, gone] {
-      if (Result<void> removed = ports_.files.remove_tree(gone); !removed)
-        LOG_ERROR("removing {}: {}", gone, removed.error().context);
-    });
-  });
 }
 
 void LogManager::remove_later(std::vector<std::string> paths, std::chrono::milliseconds delay) {

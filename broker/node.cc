@@ -33,6 +33,8 @@ using replication::LocalController;
 constexpr std::chrono::seconds kDrainMax(10);
 // How long connections may take to be closed when the node gives up.
 constexpr std::chrono::seconds kGiveUpMax(1);
+// They wait for fsyncs most of the time, and a file system makes several durable with one write of its journal.
+constexpr std::size_t kDirectoryThreads = 4;
 constexpr std::chrono::milliseconds kNever = std::chrono::hours(24 * 365);  // an interval may be longer than a clock can count
 
 Result<net::ServerOptions> server_options(const config::NetworkConfig& network, std::size_t shards,
@@ -92,7 +94,7 @@ class Node {
   Result<void> bind_listeners();
   void listen();
   void forget_views_of_deleted_topics(const replication::MetadataImage& image);
-  void publish(const replication::ImagePointer& image, const replication::MetadataDelta::Changes& changes);
+  void publish(const replication::ImagePointer& image, replication::MetadataDelta::Changes changes, Callback followed);
   void serve();
   void begin_stop(int signal_number);
   void one_shard_has_drained();
@@ -119,6 +121,7 @@ class Node {
   std::vector<std::unique_ptr<net::ReactorThread>> threads_;  // of the other shards
   LogDirectories directories_{files_};
   net::ThreadPool flusher_{"flush", 2};
+  net::ThreadPool directory_pool_{"directories", kDirectoryThreads};
   net::ThreadPool metadata_sync_{"metadata-sync", 1};
   std::unique_ptr<StateStore> state_store_;
   net::ThreadPool coordinator_reads_{"coordinator", 1};
@@ -131,6 +134,7 @@ class Node {
   std::string cluster_id_;
   DirectoryId metadata_directory_id_;
   LeaderEpoch epoch_{-1};  // of the metadata log, in this run
+  replication::ImagePointer published_;  // of the control thread
   std::unique_ptr<LocalController> controller_;
   std::unique_ptr<MetadataFetches> metadata_fetches_;  // goes after the control thread
   std::unique_ptr<net::ReactorThread> control_;
@@ -287,7 +291,8 @@ Result<void> Node::start_controller() {
       .random = random_,
       .control = control_->reactor(),
       .sync_pool = metadata_sync_,
-      .publish = [this](replication::ImagePointer image, const auto& changes) { publish(image, changes); },
+      .publish = [this](replication::ImagePointer image, auto changes,
+                        Callback followed) { publish(image, std::move(changes), std::move(followed)); },
       .log_changed =
           [this](bool high_watermark_advanced) {
             if (metadata_fetches_) metadata_fetches_->log_changed(high_watermark_advanced);
@@ -326,7 +331,7 @@ Result<void> Node::start_shards() {
     shard.broker->set_image(image);
     shard.logs = std::make_unique<LogManager>(
         LogManagerPorts{
-            files_, clock_, reactor, reactor, flusher_, *shard.groups,
+            files_, clock_, reactor, reactor, flusher_, directory_pool_, *shard.groups,
             [this](LogDirectoryState& directory, const Error& error) { directory_failed(directory, error); },
             [this](auto assignments) { controller_->assign_directories(std::move(assignments)); },
             [this] { forget_checkpoints(); }, [&shard] { return shard.broker->image(); },
@@ -376,14 +381,28 @@ void Node::listen() {
   sockets_.clear();
 }
 
-// On the control thread. Whoever is answered after this finds the image at every shard: messages arrive in order.
-void Node::publish(const replication::ImagePointer& image, const replication::MetadataDelta::Changes& changes) {
-  const auto shared = std::make_shared<const replication::MetadataDelta::Changes>(changes);
+// On the control thread. Whoever is answered after `followed` finds the image at every shard, and what it made is served. What
+// the image before held alone is freed here and not on a shard.
+void Node::publish(const replication::ImagePointer& image, replication::MetadataDelta::Changes changes,
+                   Callback followed) {
+  struct Round {
+    replication::MetadataDelta::Changes changes;
+    replication::ImagePointer replaced;
+    Callback followed;
+    std::size_t shards_left;
+  };
+  auto round = std::make_shared<Round>(std::move(changes), std::exchange(published_, image), std::move(followed),
+                                       runtimes_.size());
   for (ShardRuntime& shard : runtimes_) {
-    shard.reactor->post([&shard, image, shared] {
+    shard.reactor->post([this, &shard, image, round]() mutable {
       shard.broker->set_image(image);
-      shard.logs->apply(*image, *shared);
-      shard.groups->topics_deleted(shared->deleted_topics);
+      shard.groups->topics_deleted(round->changes.deleted_topics);
+      std::shared_ptr<const LogManager::Changes> its_changes(round, &round->changes);
+      shard.logs->apply(std::move(its_changes), [this, round = std::move(round)]() mutable {
+        control_->reactor().post([round = std::move(round)] {
+          if (--round->shards_left == 0 && round->followed) round->followed();
+        });
+      });
     });
   }
 }
@@ -528,6 +547,7 @@ void Node::begin_stop(int signal_number) {
       shard.broker->begin_shutdown();
       shard.groups->finish_deletions();
       shard.groups->resign_all();
+      shard.logs->begin_stop();
       shard.server->drain([this] { main_.post([this] { one_shard_has_drained(); }); });
       // A client that does not read its answers must not keep the node.
       shard.reactor->start(clock_.monotonic() + kDrainMax, [&shard] {
@@ -551,6 +571,7 @@ void Node::stop_threads() {
   large_requests_pool_.stop();
   // What they still do is of the shards' log managers and of the checkpoints, which are written once more after this.
   flusher_.stop();
+  directory_pool_.stop();
 }
 
 Result<void> Node::finish_stop() {

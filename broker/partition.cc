@@ -81,6 +81,8 @@ bool Partition::must_wait(bool acks_all) const { return acks_all || syncs_every_
 
 Task<ErrorCode> Partition::replicated(Offset required, MonotonicTime deadline) {
   const auto self = shared_from_this();
+  // Nobody would be told any more: a request that waits for one partition after the other may come too late.
+  if (offline_) co_return ErrorCode::kNotLeaderOrFollower;
   if (leader_.high_watermark() >= required) co_return ErrorCode::kNone;
   Event<ErrorCode> done;
   const WaiterId waiter = ++last_waiter_;

@@ -1,9 +1,12 @@
 // PartitionTable: the partitions of one shard by topic and number. On that shard's thread.
 #pragma once
 
+#include <cstdint>
 #include <map>
 #include <memory>
+#include <set>
 #include <unordered_map>
+#include <utility>
 #include <vector>
 
 #include "broker/partition.h"
@@ -24,6 +27,7 @@ struct LocalTopic {
 class PartitionTable {
  public:
   void add(std::shared_ptr<Partition> partition) {
+    unopened_.erase({partition->topic_id(), partition->index()});
     LocalTopic& topic = by_id_[partition->topic_id()];
     topic.name = partition->topic();
     topic.id = partition->topic_id();
@@ -34,12 +38,17 @@ class PartitionTable {
   }
   // What it held; its requests have not been answered yet.
   std::vector<std::shared_ptr<Partition>> remove(TopicId id) {
+    const auto first = unopened_.lower_bound({id, PartitionIndex(INT32_MIN)});
+    unopened_.erase(first, unopened_.upper_bound({id, PartitionIndex(INT32_MAX)}));
     const auto found = by_id_.extract(id);
     if (!found) return {};
     const auto named = by_name_.find(found.mapped().name);
     if (named != by_name_.end() && named->second == id) by_name_.erase(named);
     return std::move(found.mapped().partitions);
   }
+  // Its log could not be opened: it is not on its way, it is offline.
+  void could_not_open(TopicId id, PartitionIndex index) { unopened_.emplace(id, index); }
+  [[nodiscard]] bool is_unopened(TopicId id, PartitionIndex index) const { return unopened_.contains({id, index}); }
   [[nodiscard]] const LocalTopic* find(const std::string& name) const {
     const auto found = by_name_.find(name);
     return found == by_name_.end() ? nullptr : find(found->second);
@@ -53,6 +62,7 @@ class PartitionTable {
  private:
   std::map<TopicId, LocalTopic> by_id_;
   std::unordered_map<std::string, TopicId> by_name_;
+  std::set<std::pair<TopicId, PartitionIndex>> unopened_;
 };
 
 }  // namespace kurier::broker

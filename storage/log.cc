@@ -253,6 +253,12 @@ void Log::complete_flush(const FlushJob& job) { recovery_point_ = std::max(recov
 
 Result<void> Log::close_clean() {
   TRY(end_swap());
+  if (is_untouched()) {
+    // There is nothing to lose. The indexes are there, empty, because Apache Kafka takes their absence for a loss.
+    TRY(active().seal());
+    active().close_indexes();
+    return {};
+  }
   TRY_ASSIGN(const Offset end, active().next_offset());
   TRY(active().seal());
   TRY(take_snapshot(end));

@@ -151,6 +151,11 @@ class Log {
   [[nodiscard]] const LogConfig& config() const { return config_; }
   [[nodiscard]] const std::string& directory() const { return directory_; }
   [[nodiscard]] std::uint64_t size_bytes() const;
+  // It has never held anything.
+  [[nodiscard]] bool is_untouched() const {
+    return log_end_offset_ == Offset(0) && segments_.size() == 1 && segments_.front()->size_bytes() == 0 &&
+           snapshots_.empty();
+  }
   [[nodiscard]] std::size_t segment_count() const { return segments_.size(); }
   [[nodiscard]] Offset first_segment_base_offset() const { return segments_.front()->base_offset(); }
   [[nodiscard]] Offset active_base_offset() const { return segments_.back()->base_offset(); }
@@ -219,6 +224,8 @@ std::optional<PartitionDirectory> parse_partition_directory(const std::string& n
 
 // partition.metadata: "version: 0\ntopic_id: …\n". None if there is no such file.
 Result<std::optional<Uuid>> read_partition_metadata(FileSystem& files, const std::string& directory);
+// Whole or not there after a power cut, and there from the log's first flush on, which syncs the directory: before it nothing in
+// the log is durable either.
 Result<void> write_partition_metadata(FileSystem& files, const std::string& directory, const Uuid& topic_id);
 
 }  // namespace kurier::storage

@@ -312,7 +312,7 @@ Result<std::optional<Uuid>> read_partition_metadata(FileSystem& files, const std
 
 Result<void> write_partition_metadata(FileSystem& files, const std::string& directory, const Uuid& topic_id) {
   const std::string text = fmt::format("version: 0\ntopic_id: {}", topic_id.to_string());
-  return write_file_atomically(files, directory + "/partition.metadata", as_bytes(text));
+  return replace_file(files, directory + "/partition.metadata", as_bytes(text));
 }
 
 }  // namespace kurier::storage

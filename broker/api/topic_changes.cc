@@ -9,11 +9,23 @@ namespace kurier::broker::api {
 
 using protocol::ErrorCode;
 
+namespace {
+
+// A request of a thousand topics is small; the configurations that its answer lists make it large.
+[[nodiscard]] bool is_large(const protocol::CreateTopicsResponse& response) {
+  std::size_t elements = response.topics.size();
+  for (const auto& topic : response.topics) elements += topic.configs ? topic.configs->size() : 0;
+  return elements > kElementsInline;
+}
+
+}  // namespace
+
 Task<net::Reply> create_topics(Broker& broker, Call call) {
   auto request = parse_inline<protocol::CreateTopicsRequest>(call);
   if (call.is_large) request = co_await parse_large<protocol::CreateTopicsRequest>(broker, call);
   if (!request) co_return refuse(call, request.error());
   auto response = co_await broker.control().create_topics(std::move(*request));
+  call.is_large = call.is_large || is_large(response);
   co_return co_await answer_with(broker, call, response);
 }
 

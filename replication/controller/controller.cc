@@ -3,8 +3,7 @@
 #include <fmt/core.h>
 
 #include <algorithm>
-
-#include "base/check.h"
+#include <unordered_map>
 
 namespace kurier::replication {
 
@@ -20,15 +19,6 @@ constexpr std::string_view kMetadataTopic = "__cluster_metadata";
 std::string collision_key(std::string name) {
   std::ranges::replace(name, '.', '_');
   return name;
-}
-
-const std::string* colliding_topic(const MetadataImage& image, const std::string& name) {
-  if (name.find_first_of("._") == std::string::npos) return nullptr;
-  const std::string key = collision_key(name);
-  for (const auto& [existing, id] : image.topic_ids()) {
-    if (existing != name && collision_key(existing) == key) return &existing;
-  }
-  return nullptr;
 }
 
 // A request that asks for too much is refused as a whole, each topic as often as it is named.
@@ -65,6 +55,47 @@ DirectoryId directory_on(const MetadataImage& image, BrokerId id) {
 }
 
 }  // namespace
+
+class Controller::Creation {
+ public:
+  Creation(const MetadataImage& image, const TopicConfigPort& configs) : image_(image), configs_(configs) {}
+
+  // A topic that exists; none if the name is free. Those of this request do not collide with each other, as in Apache Kafka.
+  [[nodiscard]] const std::string* colliding_topic(const std::string& name) {
+    if (name.find_first_of("._") == std::string::npos) return nullptr;
+    if (!by_collision_key_) {
+      by_collision_key_.emplace();
+      for (const auto& [existing, id] : image_.topic_ids()) {
+        if (existing.find_first_of("._") != std::string::npos)
+          by_collision_key_->try_emplace(collision_key(existing), &existing);
+      }
+    }
+    const auto found = by_collision_key_->find(collision_key(name));
+    return found == by_collision_key_->end() ? nullptr : found->second;
+  }
+
+  // Topics of one request mostly have the same overrides.
+  [[nodiscard]] std::optional<std::string> validate(const std::string& topic, const ConfigMap& overrides) {
+    if (!configs_.validate || valid_ == overrides) return std::nullopt;
+    auto why = configs_.validate(topic, overrides);
+    if (!why) valid_ = overrides;
+    return why;
+  }
+  [[nodiscard]] std::vector<protocol::CreateTopicsResponse::CreatableTopicConfigs> describe(
+      const ConfigMap& overrides) {
+    if (!configs_.describe) return {};
+    if (!described_ || described_->first != overrides)
+      described_.emplace(overrides, configs_.describe(image_, overrides));
+    return described_->second;
+  }
+
+ private:
+  const MetadataImage& image_;
+  const TopicConfigPort& configs_;
+  std::optional<ConfigMap> valid_;
+  std::optional<std::unordered_map<std::string, const std::string*>> by_collision_key_;
+  std::optional<std::pair<ConfigMap, std::vector<protocol::CreateTopicsResponse::CreatableTopicConfigs>>> described_;
+};
 
 std::optional<std::string> invalid_topic_name(const std::string& name) {
   const auto invalid = [](std::string_view why) { return fmt::format("Topic name is invalid: {}", why); };
@@ -172,8 +203,8 @@ protocol::PartitionRecord Controller::new_partition(const MetadataImage& image, 
   return record;
 }
 
-void Controller::create_topic(const MetadataImage& before, const MetadataImage& image, const Topic& topic, std::vector<MetadataRecord>& records,
-                              Result_& result) {
+void Controller::create_topic(Creation& creation, const MetadataImage& image, const Topic& topic,
+                              std::vector<MetadataRecord>& records, Result_& result) {
   const auto refuse = [&result](ErrorCode error, std::string message) {
     result.error_code = error;
     result.error_message = std::move(message);
@@ -185,7 +216,7 @@ void Controller::create_topic(const MetadataImage& before, const MetadataImage& 
   if (image.topic_ids().contains(topic.name)) {
     return refuse(ErrorCode::kTopicAlreadyExists, fmt::format("Topic '{}' already exists.", topic.name));
   }
-  if (const std::string* other = colliding_topic(before, topic.name)) {
+  if (const std::string* other = creation.colliding_topic(topic.name)) {
     return refuse(ErrorCode::kInvalidTopicException, fmt::format("Topic '{}' collides with existing topic: {}", topic.name, *other));
   }
   ConfigMap overrides;
@@ -195,9 +226,7 @@ void Controller::create_topic(const MetadataImage& before, const MetadataImage& 
     }
     overrides[config.name] = *config.value;
   }
-  if (options_.topic_configs.validate) {
-    if (auto why = options_.topic_configs.validate(topic.name, overrides)) return refuse(ErrorCode::kInvalidConfig, std::move(*why));
-  }
+  if (auto why = creation.validate(topic.name, overrides)) return refuse(ErrorCode::kInvalidConfig, std::move(*why));
 
   Placement placement;
   if (!topic.assignments.empty()) {
@@ -240,7 +269,7 @@ void Controller::create_topic(const MetadataImage& before, const MetadataImage& 
   result.error_message = std::nullopt;
   result.num_partitions = static_cast<std::int32_t>(placement.replicas.size());
   result.replication_factor = static_cast<std::int16_t>(placement.replicas.front().size());
-  if (options_.topic_configs.describe) result.configs = options_.topic_configs.describe(image, overrides);
+  result.configs = creation.describe(overrides);
 
   protocol::TopicRecord record;
   record.name = topic.name;
@@ -278,8 +307,7 @@ Decision<protocol::CreateTopicsResponse> Controller::create_topics(const Metadat
   if (partitions > kPartitionsPerRequestMax) {
     return refuse_all(request, "Excessively large number of partitions per request.");
   }
-  // As in Apache Kafka, topics of one request do not collide with each other.
-  MetadataDelta delta(image);
+  Creation creation(image, options_.topic_configs);
   for (const Topic& topic : request.topics) {
     if (times[topic.name] == 0) continue;  // a duplicate that has been answered
     Result_ result;
@@ -289,13 +317,7 @@ Decision<protocol::CreateTopicsResponse> Controller::create_topics(const Metadat
       result.error_message = "Duplicate topic name.";
       times[topic.name] = 0;
     } else {
-      std::vector<MetadataRecord> records;
-      create_topic(image, delta.image(), topic, records, result);
-      for (MetadataRecord& record : records) {
-        const auto replayed = delta.replay(record);
-        KURIER_CHECK_MESSAGE(replayed.has_value(), replayed.error().context);
-        decision.records.push_back(std::move(record));
-      }
+      create_topic(creation, image, topic, decision.records, result);
     }
     decision.response.topics.push_back(std::move(result));
   }

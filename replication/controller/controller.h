@@ -107,7 +107,10 @@ class Controller {
   using Topic = protocol::CreateTopicsRequest::CreatableTopic;
   using Result_ = protocol::CreateTopicsResponse::CreatableTopicResult;
   [[nodiscard]] std::int64_t partitions_wanted(const Topic& topic) const;
-  void create_topic(const MetadataImage& before, const MetadataImage& image, const Topic& topic, std::vector<MetadataRecord>& records, Result_& result);
+  // What the topics of one request share, so that thousands of them do not each go over all that there are.
+  class Creation;
+  void create_topic(Creation& creation, const MetadataImage& image, const Topic& topic,
+                    std::vector<MetadataRecord>& records, Result_& result);
   struct Placement {
     std::vector<std::vector<BrokerId>> replicas;  // of each partition
     protocol::ErrorCode error = protocol::ErrorCode::kNone;

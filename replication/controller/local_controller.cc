@@ -174,7 +174,10 @@ void LocalController::flushed(const storage::FlushJob& job, const Result<void>& 
     pending_.pop_front();
     if (done.image) {
       committed_ = std::move(done.image);
-      if (ports_.publish) ports_.publish(committed_, done.changes);
+      if (ports_.publish) {
+        ports_.publish(committed_, std::move(done.changes), std::move(done.answer));
+        continue;
+      }
     }
     answers.push_back(std::move(done.answer));
   }

@@ -3,7 +3,7 @@
 // `start` blocks and is called before anything serves. Afterwards everything runs on the control thread (`control`);
 // methods that say so may be called from any thread. Operations are taken one after the other, decided on the image that
 // contains everything decided before, appended, and answered on the control thread when the fsync that covers them is done
-// (on `sync_pool`; one fsync serves all that wait). Each commit publishes its image before its responses are given.
+// (on `sync_pool`; one fsync serves all that wait) and whoever was told of the new image has followed it.
 // NoOpRecords (metadata.max.idle.interval.ms) are not written: they exist for observers, and there are none.
 #pragma once
 
@@ -20,8 +20,9 @@
 namespace kurier::replication {
 
 using ImagePointer = std::shared_ptr<const MetadataImage>;
-// On the control thread, once a commit, in order.
-using ImagePublisher = std::function<void(ImagePointer, const MetadataDelta::Changes&)>;
+// On the control thread, once a commit, in order. `followed` is called there when everybody has followed: the answer waits
+// for it.
+using ImagePublisher = std::function<void(ImagePointer, MetadataDelta::Changes, Callback followed)>;
 
 struct LocalControllerOptions {
   MetadataLogOptions log;

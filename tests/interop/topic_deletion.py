@@ -2,6 +2,7 @@
 """Topics that are deleted while they are in use, and made again with the same name: neither the node nor the new topic suffers."""
 import contextlib
 import os
+import shutil
 import struct
 import sys
 import threading
@@ -154,6 +155,37 @@ def checkpoints_of_the_one_before():
         assert answer["topics"][0]["partitions"][0]["offset"] == 1, answer
 
 
+def directories_that_outlived_their_topic():
+    """As a kill between a topic's deletion and the renaming leaves them, or one between the steps in which they are made: set aside
+    and kept, as Apache Kafka does, and not taken for the next topic of the name."""
+    with kurier() as node:
+        log = node.directory / "log"
+        client = messages.Client(node.port)
+        create(client, "outlived", 2)
+        assert produce_errors(client, produce_request("outlived", (0, 1))) == [0, 0]
+        assert node.stop() == 0
+        for partition in (0, 1):
+            shutil.copytree(log / f"outlived-{partition}", node.directory / f"kept-{partition}")
+        node.start()
+        delete(messages.Client(node.port), "outlived")
+        assert node.stop() == 0
+        for partition in (0, 1):
+            (node.directory / f"kept-{partition}").rename(log / f"outlived-{partition}")
+        (log / "half-made-0").mkdir()
+        node.start()
+        strays = sorted(name.rsplit(".", 1)[0] for name in os.listdir(log) if name.endswith("-stray"))
+        assert strays == ["half-made-0", "outlived-0", "outlived-1"], strays
+        assert sum("is no partition of this cluster's metadata: kept as" in line for line in node.output) == 3, node.output
+        client = messages.Client(node.port)
+        create(client, "outlived", 2)
+        client.socket.sendall(produce_request("outlived", (0, 1)))
+        answer = client.answer("Produce", 9)
+        assert [p["base_offset"] for p in answer["responses"][0]["partition_responses"]] == [0, 0], answer
+        assert node.stop() == 0
+        node.start()
+        assert len([name for name in os.listdir(log) if name.endswith("-stray")]) == 3
+
+
 def main():
     checks = Checks()
     checks.check("deleted and made again, on shards that are not equally far", made_again)
@@ -161,6 +193,7 @@ def main():
     checks.check("stopped while the directories of deleted topics are removed", directories_go_while_it_stops)
     checks.check("deleted with a long name", with_a_long_name)
     checks.check("what checkpoints said of a deleted topic", checkpoints_of_the_one_before)
+    checks.check("directories that outlived their topic", directories_that_outlived_their_topic)
     checks.finish()
 
 

@@ -37,7 +37,7 @@ struct CleanerFixture {
   PartitionTable table;
   PartitionTable table_of_another_shard;
   LogDirectories directories{files};
-  LogManager logs{LogManagerPorts{files, shard, shard, shard, pool, observer, [](LogDirectoryState&, const Error&) {},
+  LogManager logs{LogManagerPorts{files, shard, shard, shard, pool, pool, observer, [](LogDirectoryState&, const Error&) {},
                                   [](const auto&) {}, [] {}},
                   config,
                   table,

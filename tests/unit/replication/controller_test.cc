@@ -49,12 +49,19 @@ struct Node {
     log_dir = formatted.front().directory_id;
     options.broker.log_dirs = more_log_dirs;
     options.broker.log_dirs.push_back(log_dir);
-    TRY_ASSIGN(controller, LocalController::start({files, clock, random, queue, queue,
-                                                   [this](ImagePointer image, const MetadataDelta::Changes&) {
-                                                     published = std::move(image);
-                                                   },
-                                                   {}},
-                                                  std::move(options)));
+    TRY_ASSIGN(controller,
+               LocalController::start({files,
+                                       clock,
+                                       random,
+                                       queue,
+                                       queue,
+                                       [this](ImagePointer image, MetadataDelta::Changes, Callback followed) {
+                                         published = std::move(image);
+                                         following.push_back(std::move(followed));
+                                         if (follows_at_once) all_have_followed();
+                                       },
+                                       {}},
+                                      std::move(options)));
     controller->unfence([] {});
     queue.drain();
     return {};
@@ -71,7 +78,13 @@ struct Node {
     return *response;
   }
 
+  void all_have_followed() {
+    for (Callback& followed : std::exchange(following, {})) followed();
+  }
+
   FileSystem& files;
+  bool follows_at_once = true;
+  std::vector<Callback> following;
   FixedClock clock;
   SeededRandom random;
   Queue queue;
@@ -178,6 +191,50 @@ TEST_CASE("a request for too much is refused as a whole, and nothing counts that
   auto assigned = topic_of("a", 10'001);
   assigned.assignments.push_back({.partition_index = PartitionIndex(0), .broker_ids = {BrokerId(1)}});
   CHECK(errors_of({assigned, topic_of("b")}) == std::vector{kInvalidRequest, kNone});
+}
+
+TEST_CASE("who creates topics is answered when all shards have followed, and nobody else waits for that") {
+  simulation::SimulatedFileSystem files(1);
+  Node node(files);
+  REQUIRE(node.start());
+  node.follows_at_once = false;
+  std::vector<std::string> answered;
+  const auto create = [&](const std::string& name) {
+    CreateTopicsRequest request;
+    request.topics = {topic_of(name)};
+    node.controller->create_topics(std::move(request), [&answered, name](const auto& response) {
+      answered.push_back(name + " " + std::to_string(static_cast<int>(response.topics.front().error_code)));
+    });
+    node.queue.drain();
+  };
+  create("slow");
+  CHECK(node.published->topic(std::string("slow")));
+  CHECK(answered.empty());
+  create("slow");  // it exists
+  CHECK(answered == std::vector<std::string>{"slow 36"});
+  create("quick");
+  REQUIRE(node.following.size() == 2);
+  node.following[1]();
+  CHECK(answered == std::vector<std::string>{"slow 36", "quick 0"});
+  node.following[0]();
+  CHECK(answered == std::vector<std::string>{"slow 36", "quick 0", "slow 0"});
+}
+
+TEST_CASE("names that collide are found among many") {
+  simulation::SimulatedFileSystem files(1);
+  Node node(files);
+  REQUIRE(node.start());
+  std::vector<CreateTopicsRequest::CreatableTopic> topics;
+  for (int i = 0; i < 3000; ++i) topics.push_back(topic_of("a.b" + std::to_string(i)));
+  const auto created = node.create(topics);
+  CHECK(std::ranges::all_of(created.topics, [](const auto& topic) { return topic.error_code == ErrorCode::kNone; }));
+  std::ranges::for_each(topics, [](auto& topic) { std::ranges::replace(topic.name, '.', '_'); });
+  topics.push_back(topic_of("a_c"));
+  topics.push_back(topic_of("a.c"));  // topics of one request do not collide with each other
+  const auto refused = node.create(topics);
+  CHECK(std::ranges::count(refused.topics, ErrorCode::kInvalidTopicException,
+                           &protocol::CreateTopicsResponse::CreatableTopicResult::error_code) == 3000);
+  CHECK(refused.topics.front().error_message == "Topic 'a_b0' collides with existing topic: a.b0");
 }
 
 TEST_CASE("topics grow, are deleted by id, and their ids and configurations survive a restart") {

@@ -10,7 +10,10 @@ unsigned byte_at(std::string_view text, std::size_t at) { return static_cast<uns
 std::size_t utf8_length(std::string_view text, std::size_t at) {
   const unsigned first = byte_at(text, at);
   if (first < 0x80) return 1;
-  const std::size_t length = first >= 0xC2 && first < 0xE0 ? 2 : first >= 0xE0 && first < 0xF0 ? 3 : first >= 0xF0 && first < 0xF5 ? 4 : 0;
+  const std::size_t length = first >= 0xC2 && first < 0xE0   ? 2
+                             : first >= 0xE0 && first < 0xF0 ? 3
+                             : first >= 0xF0 && first < 0xF5 ? 4
+                                                             : 0;
   if (length == 0 || text.size() - at < length) return 0;
   for (std::size_t i = at + 1; i < at + length; ++i) {
     if ((byte_at(text, i) & 0xC0) != 0x80) return 0;

@@ -98,7 +98,9 @@ void LogManager::follow_partition(const FollowingPointer& following, const repli
                                   const replication::PartitionImage& partition) {
   const PartitionIndex index = partition.partition_id;
   const std::pair place{topic->id, index};
-  if (!is_mine(topic->name, partition) || to_open_.contains(place) || offline_.contains(place) || making_.contains(place)) return;
+  if (!is_mine(topic->name, partition) || to_open_.contains(place) || offline_.contains(place) ||
+      making_.contains(place))
+    return;
   const LocalTopic* local = table_.find(topic->id);
   const auto known = local == nullptr ? nullptr : local->find(index);
   if (known == nullptr) return make(following, topic, index);

@@ -37,8 +37,8 @@ struct CleanerFixture {
   PartitionTable table;
   PartitionTable table_of_another_shard;
   LogDirectories directories{files};
-  LogManager logs{LogManagerPorts{files, shard, shard, shard, pool, pool, observer, [](LogDirectoryState&, const Error&) {},
-                                  [](const auto&) {}, [] {}},
+  LogManager logs{LogManagerPorts{files, shard, shard, shard, pool, pool, observer,
+                                  [](LogDirectoryState&, const Error&) {}, [](const auto&) {}, [] {}},
                   config,
                   table,
                   directories,

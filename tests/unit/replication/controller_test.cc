@@ -313,7 +313,8 @@ TEST_CASE("KIP-858: what lies in a failed log directory has no leader until the 
     node.create({topic_of("t", 2)});
     id = node.published->topic("t")->id;
     const auto partition = [&](std::int32_t index) { return *node.published->partition(id, PartitionIndex(index)); };
-    REQUIRE(partition(0).directories == std::vector<DirectoryId>{kUnassignedDirectory});  // the broker chooses and tells
+    REQUIRE(partition(0).directories ==
+            std::vector<DirectoryId>{kUnassignedDirectory});  // the broker chooses and tells
     node.controller->assign_directories({{id, PartitionIndex(0), node.log_dir}, {id, PartitionIndex(1), second}});
     node.queue.drain();
     CHECK(partition(0).directories == std::vector<DirectoryId>{node.log_dir});

@@ -66,6 +66,7 @@ class FakeLog final : public RecordLog {
   std::optional<LeaderEpoch> epoch_at(Offset) const override { return content_.epoch; }
   std::optional<Offset> cleaned_to() const override { return std::nullopt; }
   void never_clean_beyond(std::optional<Offset>) override {}
+  void flush_to(Offset, std::move_only_function<void(bool)> done) override { done(true); }
   void observe(RecordLogObserver* observer) override { content_.observer = observer; }
 
  private:

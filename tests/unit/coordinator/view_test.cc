@@ -366,6 +366,32 @@ TEST_CASE("only what is committed is saved") {
   CHECK(f.committed("g") == 5);
 }
 
+TEST_CASE("only what the log does not lose in a power cut is saved") {
+  Fixture f;
+  static_cast<void>(f.open());
+  f.figures.flushes_wait = true;
+  f.commit("g", 5);
+  f.save();
+  REQUIRE(f.figures.flushes.size() == 1);
+  CHECK(f.figures.flushes.front().first == Offset(1));
+  CHECK(f.store.content().empty());
+  f.commit("g", 6);
+  f.save();
+  REQUIRE(f.figures.flushes.size() == 1);
+  f.figures.flushes.front().second(true);
+  f.finish();
+  CHECK(f.view->saved()->offset == Offset(1));
+  // What cannot be made durable is not saved: its partition is at its end.
+  f.save();
+  REQUIRE(f.figures.flushes.size() == 2);
+  f.figures.flushes.back().second(false);
+  f.finish();
+  f.view->close();
+  f.finish();
+  f.figures.flushes_wait = false;
+  CHECK(f.open() == Offset(1));
+}
+
 TEST_CASE("a lot is saved at once, a little after a while, the rest at the end") {
   Fixture f;
   static_cast<void>(f.open());

@@ -9,7 +9,7 @@
 
 namespace kurier::log {
 
-enum class Level { kDebug, kInfo, kWarn, kError };
+enum class Level { kDebug, kInfo, kWarn, kError, kNothing };  // kNothing: for set_level, where failures are planted
 
 void set_level(Level level);
 [[nodiscard]] bool enabled(Level level);

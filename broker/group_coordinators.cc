@@ -27,11 +27,11 @@ coordinator::GroupOptions options_of(const config::NodeConfig& config) {
 }  // namespace
 
 GroupCoordinators::GroupCoordinators(Ports ports, const config::NodeConfig& config)
-    : ports_(ports),
+    : ports_(std::move(ports)),
       config_(config),
       options_(options_of(config)),
       partitions_(config.offsets.topic.partitions),
-      sweeper_(ports.executor, ports.timers, ports.clock) {}
+      sweeper_(ports_.executor, ports_.timers, ports_.clock) {}
 
 GroupCoordinators::~GroupCoordinators() { resign_all(); }
 
@@ -105,9 +105,9 @@ std::shared_ptr<coordinator::PartitionView> GroupCoordinators::view_of(const Beg
   return std::make_shared<coordinator::PartitionView>(
       coordinator::PartitionView::Ports{
           ports_.clock, ports_.timers, ports_.executor, ports_.reads,
-          [&store = ports_.store, give_up = beginning.views_lost > 1]() -> Result<KeyValueStore*> {
+          [open = ports_.open_store, give_up = beginning.views_lost > 1]() -> Result<KeyValueStore*> {
             if (give_up) return fail(Failure::kIo, "it could not be read again and again");
-            return store.open();
+            return open();
           }},
       coordinator::PartitionView::Options{.name = name,
                                           .topic_id = beginning.partition->topic_id(),

@@ -4,12 +4,12 @@
 #pragma once
 
 #include <expected>
+#include <functional>
 #include <map>
 #include <memory>
 
 #include "broker/log_manager.h"
 #include "broker/offset_sweeper.h"
-#include "broker/state_store.h"
 #include "config/node_config.h"
 #include "coordinator/group/group_machine.h"
 #include "coordinator/group/java_strings.h"
@@ -27,7 +27,7 @@ class GroupCoordinators final : public PartitionObserver {
     Random& random;
     WorkPool& reads;  // one thread: of the log and of views, in turn
     LogDirectories& directories;
-    StateStore& store;
+    std::function<Result<KeyValueStore*>()> open_store;  // of views; on the pool, whenever one is opened
   };
   static constexpr const char* kTopic = "__consumer_offsets";
   GroupCoordinators(Ports ports, const config::NodeConfig& config);

@@ -321,10 +321,10 @@ Result<void> Node::start_shards() {
     ShardRuntime& shard = runtimes_[i];
     net::Reactor& reactor = *shard.reactor;
     shard.control = std::make_unique<ClusterControl>(reactor, control_->reactor(), *controller_, *metadata_fetches_, config_.node_id);
-    shard.groups =
-        std::make_unique<GroupCoordinators>(GroupCoordinators::Ports{clock_, reactor, reactor, reactor, random_,
-                                                                     coordinator_reads_, directories_, *state_store_},
-                                            config_);
+    shard.groups = std::make_unique<GroupCoordinators>(
+        GroupCoordinators::Ports{clock_, reactor, reactor, reactor, random_, coordinator_reads_, directories_,
+                                 [this] { return state_store_->open(); }},
+        config_);
     shard.broker = std::make_unique<Broker>(Broker::Ports{clock_, reactor, reactor, random_, large_requests_}, config_,
                                             cluster_id_, controller_->kraft_version(), *shard.control, *shard.groups,
                                             shards_, i, count);
@@ -579,8 +579,8 @@ Result<void> Node::finish_stop() {
   stop_threads();
   cleaner_pool_.reset();  // what it is doing ends; nobody goes on with it
   coordinator_reads_.stop();  // what resigned coordinators had to save
-  state_store_->close();
   for (ShardRuntime& shard : runtimes_) shard.logs->close_logs();
+  state_store_->close();  // behind the logs: no view is durable before what it is of
   checkpoints_.write_now();
   TRY(controller_->close());  // before the marks: they say that the metadata log is whole, too
   TRY(directories_.mark_clean(epoch));

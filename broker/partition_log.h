@@ -26,6 +26,9 @@ class PartitionLog final : public coordinator::RecordLog {
   }
   [[nodiscard]] std::optional<Offset> cleaned_to() const override { return partition_->log().cleaned_to(); }
   void never_clean_beyond(std::optional<Offset> bound) override { partition_->log().never_clean_beyond(bound); }
+  void flush_to(Offset end, std::move_only_function<void(bool)> done) override {
+    partition_->flush_to(end, std::move(done));
+  }
   void observe(coordinator::RecordLogObserver* observer) override;
 
  private:

@@ -79,7 +79,7 @@ Result<void> Log::complete_swap(const std::vector<FileSystem::Entry>& entries, s
   for (const FileSystem::Entry& entry : entries) {
     const auto base = offset_of(entry.name);
     const bool stays = entry.name.ends_with(kSwapSuffix) || entry.name.ends_with(kDeletedSuffix) ||
-                       entry.name.ends_with(kCleanedSuffix);
+                       entry.name.ends_with(kCleanedSuffix) || entry.name.ends_with(".tmp");
     if (!first || !base || stays || *base < *first || *base >= end) continue;
     if (*base == *first && entry.name.ends_with(kSnapshotSuffix)) continue;
     TRY(files_.remove(directory_ + "/" + entry.name));
@@ -195,7 +195,10 @@ Result<void> Log::recover_segments(bool had_clean_shutdown) {
     if (!unflushed) LOG_WARN("{}: rebuilding the indexes of segment {}", directory_, segment.base_offset().value());
     TRY_ASSIGN(const std::uint64_t cut,
                segment.recover(config_, [&](const RecordBatchView& batch, std::uint64_t) -> Result<bool> {
-                 epochs_changed = epochs_.assign(batch.leader_epoch(), batch.base_offset()) || epochs_changed;
+                 // What the checkpoint knows began where it says, which may be in an earlier segment.
+                 const auto latest = epochs_.latest();
+                 if (!latest || batch.leader_epoch() > *latest)
+                   epochs_changed = epochs_.assign(batch.leader_epoch(), batch.base_offset()) || epochs_changed;
                  return true;
                }));
     TRY_ASSIGN(const Offset next, segment.next_offset());

@@ -1,9 +1,10 @@
 // Port: the log of one coordinator partition (of __consumer_offsets, __transaction_state, ...), as its coordinator sees it.
 //
-// The broker implements it over a partition, the simulation over memory. Everything on the partition's shard.
+// The broker implements it over a partition, unit tests over memory. Everything on the partition's shard.
 #pragma once
 
 #include <expected>
+#include <functional>
 #include <optional>
 #include <span>
 #include <string>
@@ -52,6 +53,9 @@ class RecordLog {
   [[nodiscard]] virtual std::optional<Offset> cleaned_to() const = 0;
   // The view of the log will be brought up to date from `bound` on. None: it needs nothing of the log.
   virtual void never_clean_beyond(std::optional<Offset> bound) = 0;
+  // Calls `done` when everything before `end` outlives a power cut (true), or when that will not be any more (false);
+  // possibly at once.
+  virtual void flush_to(Offset end, std::move_only_function<void(bool)> done) = 0;
   // Null: nobody.
   virtual void observe(RecordLogObserver* observer) = 0;
 };

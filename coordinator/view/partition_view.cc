@@ -262,7 +262,22 @@ void PartitionView::save() {
 }
 
 void PartitionView::save_if_committed() {
-  if (!saving_ || writing_ || !saves_ || closed_ || saving_->position.offset > committed_) return;
+  if (!saving_ || flushing_ || writing_ || !saves_ || closed_ || saving_->position.offset > committed_) return;
+  flushing_ = true;
+  log_->flush_to(saving_->position.offset, [weak = weak_from_this()](bool is_durable) {
+    if (const auto self = weak.lock()) self->log_is_flushed(is_durable);
+  });
+}
+
+// False: the partition is at its end, and so will this be.
+void PartitionView::log_is_flushed(bool is_durable) {
+  flushing_ = false;
+  if (closed_) return;
+  if (is_durable && saves_) return write_saving();
+  room_is_made(true);
+}
+
+void PartitionView::write_saving() {
   writing_ = true;
   ports_.pool.run([self = shared_from_this(), layer = saving_] {
     Result<void> result = self->write(*layer);
@@ -296,12 +311,17 @@ void PartitionView::is_saved(const Result<void>& result) {
     if (has_much_to_save()) save();
     if (!(saved_ == position_)) arm();
   }
-  for (Event<bool>* waiting : std::exchange(waiting_for_room_, {})) waiting->set(true);
+  room_is_made(true);
+}
+
+void PartitionView::room_is_made(bool has_room) {
+  for (Event<bool>* waiting : std::exchange(waiting_for_room_, {})) waiting->set(has_room);
 }
 
 Task<void> PartitionView::make_room(std::shared_ptr<PartitionView> self) {
   if (self->unsaved_bytes_ >= self->options_.unsaved_bytes_max) self->save();
-  if (self->unsaved_bytes_ < self->options_.unsaved_bytes_max || !self->writing_) co_return;
+  const bool is_on_its_way = self->flushing_ || self->writing_;
+  if (self->unsaved_bytes_ < self->options_.unsaved_bytes_max || !is_on_its_way) co_return;
   Event<bool> saved;
   self->waiting_for_room_.push_back(&saved);
   co_await saved;
@@ -312,7 +332,7 @@ void PartitionView::close() {
   // Who leads the partition next asks for what it needs; on a follower nobody does.
   if (log_ != nullptr) std::exchange(log_, nullptr)->never_clean_beyond(std::nullopt);
   if (timer_ != 0) ports_.timers.cancel(std::exchange(timer_, 0));
-  for (Event<bool>* waiting : std::exchange(waiting_for_room_, {})) waiting->set(false);
+  room_is_made(false);
   const bool has_news = !(saved_ == position_) || !unsaved_.empty();
   if (!has_news || !saves_ || !is_sound() || position_.offset > committed_ || (saving_ && !writing_)) return;
   auto last = std::make_shared<const Layer>(Layer{std::exchange(unsaved_, {}), position_});

@@ -3,8 +3,9 @@
 //
 // The log is the truth. The store has, with every write, the position in the log up to which the view reflects it; a view
 // that the log does not bear out (`reason_to_discard`) is erased and made anew by replay. Two layers lie over the store:
-// what has changed since (unsaved), and what is on its way to it (saving, which waits until it is committed). So reading
-// sees all, the memory holds little, and a view never has what the log may lose to another leader.
+// what has changed since (unsaved), and what is on its way to it (saving, which waits until it is committed and the log is
+// durable so far). So reading sees all, the memory holds little, and a view never has what the log may lose, be it to another
+// leader or in a power cut: a log that has grown again to where the view is would seem to bear it out.
 // Everything on the partition's shard; what may block runs on the pool, one work at a time in the order given.
 #pragma once
 
@@ -108,6 +109,9 @@ class PartitionView final : public std::enable_shared_from_this<PartitionView> {
   [[nodiscard]] bool has_much_to_save() const;
   void save();
   void save_if_committed();
+  void log_is_flushed(bool is_durable);
+  void write_saving();
+  void room_is_made(bool has_room);
   Result<void> write(const Layer& layer);
   void is_saved(const Result<void>& result);
   void arm();
@@ -124,6 +128,7 @@ class PartitionView final : public std::enable_shared_from_this<PartitionView> {
   ViewPosition position_;  // of unsaved_
   Offset unsaved_from_{0};
   std::shared_ptr<const Layer> saving_;
+  bool flushing_ = false;  // saving_ waits until the log is durable so far
   bool writing_ = false;  // saving_ is at the pool
   std::optional<ViewPosition> saved_;  // durable
   Offset committed_{0};

@@ -29,6 +29,8 @@ class SimulatedFileSystem final : public FileSystem {
   [[nodiscard]] std::uint64_t changes() const { return changes_; }
   [[nodiscard]] std::uint64_t trace_hash() const { return trace_hash_; }
   void restart(Crash crash);
+  // Counts a change; also of other devices of this machine. False: the machine has stopped before it.
+  bool begin_change(std::string_view what, const std::string& path, std::uint64_t size);
 
   // From now on files may grow by so many bytes; a write beyond leaves what fits and is answered kNoSpace.
   void space_left_is(std::uint64_t bytes) { space_left_bytes_ = bytes; }
@@ -64,8 +66,6 @@ class SimulatedFileSystem final : public FileSystem {
   using Names = std::map<std::string, std::shared_ptr<Inode>>;
   class SimulatedFile;
 
-  // Counts a change. False: the machine has stopped before it.
-  bool begin_change(std::string_view what, const std::string& path, std::uint64_t size);
   static void apply(Bytes& content, const Change& change, std::size_t bytes);
   [[nodiscard]] static std::unexpected<Error> stopped() { return fail(Failure::kIo, "the simulated machine has stopped"); }
 

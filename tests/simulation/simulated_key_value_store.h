@@ -1,5 +1,6 @@
 // A KeyValueStore in memory that crashes when told to, and then keeps what a real one may keep: what was flushed, and of the
-// writes that came later as many of the first as chance says. Every write, erasure and flush is counted.
+// writes that came later as many of the first as chance says. Every write, erasure and flush is counted, by the machine that
+// it stands on if there is one: it dies with that.
 #pragma once
 
 #include <algorithm>
@@ -8,12 +9,14 @@
 
 #include "base/key_value_store.h"
 #include "base/random.h"
+#include "tests/simulation/simulated_file_system.h"
 
 namespace kurier::simulation {
 
 class SimulatedKeyValueStore final : public KeyValueStore {
  public:
-  explicit SimulatedKeyValueStore(std::uint64_t seed) : random_(seed) {}
+  explicit SimulatedKeyValueStore(std::uint64_t seed, SimulatedFileSystem* machine = nullptr)
+      : random_(seed), machine_(machine) {}
 
   void crash_at(std::uint64_t change) { crash_at_ = change; }
   [[nodiscard]] bool crashed() const { return crashed_; }
@@ -66,17 +69,17 @@ class SimulatedKeyValueStore final : public KeyValueStore {
     return {};
   }
   Result<void> write(std::span<const Change> changes) override {
-    if (!begin_change()) return stopped();
+    if (!begin_change("store write", changes.size())) return stopped();
     record({{changes.begin(), changes.end()}, std::nullopt});
     return {};
   }
   Result<void> erase_prefix(ByteView prefix) override {
-    if (!begin_change()) return stopped();
+    if (!begin_change("store erase", prefix.size())) return stopped();
     record({{}, to_bytes(prefix)});
     return {};
   }
   Result<void> flush() override {
-    if (!begin_change()) return stopped();
+    if (!begin_change("store flush", history_.size())) return stopped();
     if (bugs.flush_does_nothing) return {};
     for (const auto& write : history_) apply(durable_, write);
     history_.clear();
@@ -106,7 +109,8 @@ class SimulatedKeyValueStore final : public KeyValueStore {
     apply(newest_, write);
     history_.push_back(std::move(write));
   }
-  bool begin_change() {
+  bool begin_change(std::string_view what, std::uint64_t size) {
+    if (machine_ != nullptr) return machine_->begin_change(what, "store", size);
     if (crashed_) return false;
     if (++changes_ < crash_at_) return true;
     crashed_ = true;
@@ -117,6 +121,7 @@ class SimulatedKeyValueStore final : public KeyValueStore {
   }
 
   SeededRandom random_;
+  SimulatedFileSystem* const machine_;
   std::map<Bytes, Bytes> durable_;
   std::map<Bytes, Bytes> newest_;
   std::vector<Write> history_;  // not flushed

@@ -67,10 +67,9 @@ inline DecodedBatch decode(const protocol::RecordBatchView& batch) {
   return decoded;
 }
 
-// Every batch from the log's first segment on.
-inline std::vector<DecodedBatch> content_of(storage::Log& log) {
+// Every batch from the one that holds `at` on.
+inline std::vector<DecodedBatch> content_from(storage::Log& log, Offset at) {
   std::vector<DecodedBatch> all;
-  Offset at = log.log_start_offset();
   while (at < log.log_end_offset()) {
     const auto read = log.read(at, 4096, log.log_end_offset(), true);
     must(read.has_value(), "a read that fails");
@@ -90,5 +89,6 @@ inline std::vector<DecodedBatch> content_of(storage::Log& log) {
   }
   return all;
 }
+inline std::vector<DecodedBatch> content_of(storage::Log& log) { return content_from(log, log.log_start_offset()); }
 
 }  // namespace kurier::test

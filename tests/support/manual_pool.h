@@ -1,4 +1,4 @@
-// A pool without threads: work is done when a test says so.
+// A pool without threads: one work at a time, in the order given, when it is told to.
 #pragma once
 
 #include <deque>
@@ -19,6 +19,8 @@ class ManualPool final : public WorkPool {
     next();
     return true;
   }
+  [[nodiscard]] bool is_idle() const { return queue_.empty(); }
+  void forget_all() { queue_.clear(); }
   [[nodiscard]] std::size_t size() const { return queue_.size(); }
 
  private:

@@ -1,38 +1,25 @@
 // What the tests of a coordinator's view stand on: a pool that works when it is told to, a log of which only the facts
-// count, and the whole content of a GroupState as a text.
+// count, and the content of a state as a text.
 #pragma once
-
-#include <fmt/core.h>
 
 #include <algorithm>
 #include <catch2/catch.hpp>
-#include <deque>
+#include <functional>
 #include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
-#include "coordinator/group/state.h"
+#include "coordinator/runtime/record_log.h"
 #include "coordinator/view/viewed_group_state.h"
 #include "tests/simulation/simulated_key_value_store.h"
+#include "tests/support/group_state_text.h"
+#include "tests/support/manual_pool.h"
 #include "tests/support/manual_shard.h"
 
 namespace kurier::coordinator {
 
-class ManualPool final : public WorkPool {
- public:
-  void run(Callback work) override { works_.push_back(std::move(work)); }
-  bool run_one() {
-    if (works_.empty()) return false;
-    Callback work = std::move(works_.front());
-    works_.pop_front();
-    work();
-    return true;
-  }
-  void forget_all() { works_.clear(); }
-
- private:
-  std::deque<Callback> works_;
-};
+using test::ManualPool;
 
 struct LogFigures {
   Offset start{0};
@@ -41,6 +28,9 @@ struct LogFigures {
   LeaderEpoch epoch{3};
   std::optional<Offset> cleaned_to;
   std::optional<Offset> bound;
+  // Flushes that have been asked for, if they do not come at once.
+  bool flushes_wait = false;
+  std::vector<std::pair<Offset, std::move_only_function<void(bool)>>> flushes;
 };
 
 class FiguresLog final : public RecordLog {
@@ -57,17 +47,15 @@ class FiguresLog final : public RecordLog {
   std::optional<LeaderEpoch> epoch_at(Offset) const override { return figures_.epoch; }
   std::optional<Offset> cleaned_to() const override { return figures_.cleaned_to; }
   void never_clean_beyond(std::optional<Offset> bound) override { figures_.bound = bound; }
+  void flush_to(Offset end, std::move_only_function<void(bool)> done) override {
+    if (!figures_.flushes_wait) return done(true);
+    figures_.flushes.emplace_back(end, std::move(done));
+  }
   void observe(RecordLogObserver*) override {}
 
  private:
   LogFigures& figures_;
 };
-
-inline std::string described(const CommittedOffset& offset) {
-  return fmt::format("{}/{} '{}' {} {} {} @{}", offset.offset.value(), offset.leader_epoch.value(), offset.metadata,
-                     offset.commit_timestamp.value(), offset.expire_timestamp.value(), offset.topic_id.to_string(),
-                     offset.record_offset.value());
-}
 
 // Whatever `visit` visits, a few at a time, each time from behind the last one.
 template <class Place, class Visit>
@@ -110,31 +98,10 @@ inline void check_parts(const GroupStateReader& state) {
   }
 }
 
-// Everything that can be read, in the order in which it is visited.
-inline std::string described(const GroupStateReader& state) {
-  std::string text;
+// Its content as a text; and it is the same when it is visited in parts.
+inline std::string described_in_parts(const GroupStateReader& state) {
   check_parts(state);
-  state.for_each_group_with_members([&](const std::string& group) { text += fmt::format("with members {}\n", group); });
-  state.for_each_group([&](const std::string& group) {
-    text += fmt::format("group {} {} {}\n", group, state.has_offsets(group), state.has_any_pending(group));
-    if (const auto classic = state.classic_group(group)) {
-      protocol::Writer writer;
-      classic->encode(writer, 4);
-      text += fmt::format("  classic {}\n", as_text(writer.take_bytes()));
-    }
-    state.for_each_other_record(group, [&](const Bytes& key, const Bytes& value) {
-      text += fmt::format("  other {} {}\n", as_text(key), as_text(value));
-    });
-    state.for_each_offset(group, [&](const TopicPartition& where, const CommittedOffset& offset) {
-      text += fmt::format("  offset {}-{} {} {}\n", where.topic, where.partition, described(offset),
-                          state.offset(group, where.topic, where.partition) == offset);
-    });
-    state.for_each_pending(group, [&](ProducerId producer, const TopicPartition& where, const CommittedOffset& offset) {
-      text += fmt::format("  pending {} {}-{} {} {}\n", producer.value(), where.topic, where.partition,
-                          described(offset), state.has_pending(group, where.topic, where.partition));
-    });
-  });
-  return text;
+  return described(state);
 }
 
 }  // namespace kurier::coordinator

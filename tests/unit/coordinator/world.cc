@@ -5,22 +5,14 @@
 #include <algorithm>
 
 #include "coordinator/group/records.h"
-#include "protocol/messages/consumer_protocol_subscription.h"
 
 namespace kurier::coordinator {
 
 using protocol::ErrorCode;
+using test::assignment_text;
+using test::serial_of;
 
 namespace {
-
-Bytes subscription(const std::string& topic) {
-  protocol::ConsumerProtocolSubscription message;
-  message.topics = {topic};
-  protocol::Writer writer;
-  writer.int16(0);
-  message.encode(writer, 0);
-  return writer.take_bytes();
-}
 
 GroupOptions options_of(std::uint64_t seed) {
   GroupOptions options;
@@ -30,24 +22,11 @@ GroupOptions options_of(std::uint64_t seed) {
   return options;
 }
 
-// What a leader sends: which assignment it is, and whose part.
-std::string assignment_text(std::int64_t serial, const std::string& member) {
-  return fmt::format("{}:{}", serial, member);
-}
-std::string serial_of(const std::string& assignment) { return assignment.substr(0, assignment.find(':')); }
-
 }  // namespace
 
 World::World(std::uint64_t seed, Bug bug)
     : bug_(bug), random_(seed), options_(options_of(seed)), bench_(options_, seed + 1) {
-  for (std::size_t i = 0; i < 7; ++i) {
-    Client client;
-    client.name = fmt::format("c{}", i);
-    client.group = i < 5 ? "g" : "h";
-    if (i % 3 == 0) client.instance = fmt::format("i{}", i);
-    client.protocols = i % 2;
-    clients_.push_back(std::move(client));
-  }
+  clients_ = test::GroupMember::some(5, 2);
 }
 
 RequestToken World::ask(std::size_t client, std::int64_t value) {
@@ -59,19 +38,10 @@ RequestToken World::ask(std::size_t client, std::int64_t value) {
 
 void World::join(std::size_t index) {
   Client& client = clients_[index];
-  protocol::JoinGroupRequest request;
-  request.group_id = client.group;
-  request.group_instance_id = client.instance;
-  request.protocol_type = "consumer";
-  request.session_timeout_ms = 6'000 + static_cast<std::int32_t>(below(3)) * 4'000;
-  request.rebalance_timeout_ms = 10'000 + static_cast<std::int32_t>(below(3)) * 10'000;
   const bool changed = one_in(6);
   if (changed) client.protocols = static_cast<std::size_t>(below(3));
-  const std::string topic = fmt::format("t{}", client.protocols);
-  request.protocols.push_back({client.protocols == 1 ? "sticky" : "range", subscription(topic), {}});
-  request.protocols.push_back({client.protocols == 1 ? "range" : "sticky", subscription(topic), {}});
   const bool restarts = client.instance && one_in(3);
-  request.member_id = restarts ? "" : client.id;
+  const auto request = client.join_request(random_, restarts);
 
   // A static member that restarts unchanged while the group is stable does not disturb it.
   auto group = bench_.core().classic_group(client.group);
@@ -94,18 +64,7 @@ void World::join(std::size_t index) {
 }
 
 void World::sync(std::size_t index) {
-  const Client& client = clients_[index];
-  protocol::SyncGroupRequest request;
-  request.group_id = client.group;
-  request.member_id = client.id;
-  request.group_instance_id = client.instance;
-  request.generation_id = client.generation;
-  if (client.leads) {
-    const std::int64_t serial = ++last_value_;
-    for (const std::string& member : client.members) {
-      if (!one_in(10)) request.assignments.push_back({member, to_bytes(assignment_text(serial, member)), {}});
-    }
-  }
+  const auto request = clients_[index].sync_request(random_, ++last_value_);
   bench_.take(bench_.core().sync_group(ask(index), request, bench_.now()));
   ++counts_["sync"];
 }
@@ -163,14 +122,9 @@ void World::log_event() {
 
 void World::heartbeat(std::size_t index) {
   Client& client = clients_[index];
-  protocol::HeartbeatRequest request;
-  request.group_id = client.group;
-  request.member_id = client.id;
-  request.group_instance_id = client.instance;
-  request.generation_id = client.generation;
   const auto group = bench_.core().classic_group(client.group);
   const std::int32_t generation = group == nullptr ? -1 : group->generation_id();
-  const ErrorCode error = bench_.core().heartbeat(request, bench_.now()).error_code;
+  const ErrorCode error = bench_.core().heartbeat(client.heartbeat_request(), bench_.now()).error_code;
   ++counts_["heartbeat"];
   if (error == ErrorCode::kNone && generation != client.generation)
     fail("a heartbeat of another generation was accepted");
@@ -205,11 +159,7 @@ void World::anything(std::size_t client) {
     case 4:
     case 5: commit(client); break;
     case 6: {
-      protocol::LeaveGroupRequest request;
-      request.group_id = who.group;
-      auto& member = request.members.emplace_back();
-      member.member_id = who.instance && one_in(2) ? "" : who.id;
-      member.group_instance_id = who.instance;
+      const auto request = who.leave_request(random_);
       bench_.take(bench_.core().leave_group(ask(client), {5, who.name, "/127.0.0.1"}, request, bench_.now()));
       ++counts_["leave"];
       break;
@@ -267,26 +217,13 @@ void World::look(const std::string& why) {
 }
 
 void World::hear(RequestToken token, const protocol::JoinGroupResponse& response) {
-  Client& client = clients_[asked_[token].client];
-  if (response.error_code == ErrorCode::kMemberIdRequired) client.id = response.member_id;
-  if (response.error_code == ErrorCode::kUnknownMemberId || response.error_code == ErrorCode::kFencedInstanceId)
-    client.id.clear();
-  client.wish = response.error_code == ErrorCode::kNone ? Client::Wish::kSync : Client::Wish::kJoin;
-  if (response.error_code != ErrorCode::kNone) return;
-  client.id = response.member_id;
-  client.generation = response.generation_id;
-  client.leads = response.leader == response.member_id && !response.skip_assignment;
-  client.members.clear();
-  for (const auto& member : response.members) client.members.push_back(member.member_id);
+  if (!clients_[asked_[token].client].hear(response)) return;
   ++counts_["joined"];
 }
 
 void World::hear(RequestToken token, const protocol::SyncGroupResponse& response) {
   const Asked& asked = asked_[token];
-  Client& client = clients_[asked.client];
-  client.wish = response.error_code == ErrorCode::kNone ? Client::Wish::kWork : Client::Wish::kJoin;
-  if (response.error_code == ErrorCode::kUnknownMemberId) client.id.clear();
-  if (response.error_code != ErrorCode::kNone) return;
+  if (!clients_[asked.client].hear(response)) return;
   ++counts_["assigned"];
   const std::string assignment(as_text(response.assignment));
   const std::string member = fmt::format("{} {} {}", asked.group, asked.generation, asked.member_id);

@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "tests/support/group_member.h"
 #include "tests/unit/coordinator/bench.h"
 
 namespace kurier::coordinator {
@@ -25,17 +26,7 @@ class World {
   [[nodiscard]] const std::map<std::string, int>& counts() const { return counts_; }  // what happened how often
 
  private:
-  struct Client {
-    std::string name;
-    std::string group;
-    std::optional<std::string> instance;
-    std::string id;
-    std::int32_t generation = -1;
-    bool leads = false;
-    std::vector<std::string> members;  // to assign to
-    std::size_t protocols = 0;
-    enum class Wish { kJoin, kWait, kSync, kWork } wish = Wish::kJoin;  // what a good client does next
-  };
+  using Client = test::GroupMember;
   struct Asked {
     std::size_t client = 0;
     std::string group;

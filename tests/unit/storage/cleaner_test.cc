@@ -440,6 +440,21 @@ TEST_CASE("a cleaning whose log was truncated or shortened meanwhile is thrown a
   }
 }
 
+TEST_CASE("a start finishes a swap beside what a crash has left of a snapshot") {
+  Fixture f;
+  f.put({"a=1"});
+  f.put({"a=2"});
+  f.roll();
+  f.put({"b=1"});
+  const auto assessment = f.log->assess_cleaning(Offset(3), f.now);
+  Cleaning cleaning(std::move(*f.log->begin_cleaning(*assessment, f.now)), {});
+  REQUIRE(cleaning.run(UINT64_MAX).value() == Cleaning::Progress::kGroup);
+  REQUIRE(f.log->offer_cleaned(cleaning.take_group()).value());
+  REQUIRE(f.files.open(f.log->directory() + "/00000000000000000001.snapshot.tmp", OpenMode::kTruncate));
+  f.open();
+  CHECK(f.text() == "[1:a=2][2:b=1]");
+}
+
 TEST_CASE("a truncation between the steps of a swap finds a log in order") {
   for (int steps = 1; steps <= 2; ++steps) {
     CAPTURE(steps);

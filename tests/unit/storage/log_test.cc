@@ -218,6 +218,23 @@ TEST_CASE("leader epochs: where each one ended, through truncation and restart")
   REQUIRE(f.log->log_end_offset() == Offset(5));
 }
 
+TEST_CASE("a recovery leaves epochs where they began, also in segments that it does not look at") {
+  Fixture f;
+  f.append(raw_batch({.records = 5}), 1);
+  f.append(raw_batch({.records = 5}), 2);
+  REQUIRE(f.log->roll(f.now));
+  f.append(raw_batch({.records = 5}), 2);
+  f.append(raw_batch({.records = 5}), 3);
+  f.log.reset();
+  auto opened = Log::open(f.files, {.directory = "/d/t-0", .config = f.config, .recovery_point = Offset(10)}, f.now);
+  REQUIRE(opened);
+  using End = LeaderEpochs::EndOffset;
+  CHECK((*opened)->offset_for_leader_epoch(LeaderEpoch(1)) == End{LeaderEpoch(1), Offset(5)});
+  CHECK((*opened)->offset_for_leader_epoch(LeaderEpoch(2)) == End{LeaderEpoch(2), Offset(15)});
+  CHECK((*opened)->offset_for_leader_epoch(LeaderEpoch(3)) == End{LeaderEpoch(3), Offset(20)});
+  CHECK((*opened)->epoch_at(Offset(7)) == LeaderEpoch(2));
+}
+
 TEST_CASE("a truncation takes back aborted transactions, also where the log begins inside the segment") {
   Fixture f;
   for (const std::int32_t sequence : {0, 5}) {

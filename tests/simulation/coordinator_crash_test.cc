@@ -1,0 +1,111 @@
+// Coordinators over real logs, on a machine that dies at some change: what was answered is there afterwards, and everybody has
+// the place in the group that the log gives.
+//
+// KURIER_SEED=<n> runs one seed alone; KURIER_SEEDS=<count> says how many (default 150).
+#include <catch2/catch.hpp>
+#include <cstdlib>
+
+#include "base/log.h"
+#include "tests/simulation/coordinator_world.h"
+
+using namespace kurier;
+using namespace kurier::simulation;
+
+namespace {
+
+std::uint64_t from_environment(const char* name, std::uint64_t otherwise) {
+  const char* text = std::getenv(name);
+  return text == nullptr ? otherwise : std::strtoull(text, nullptr, 10);
+}
+
+void be_quiet() { log::set_level(std::getenv("KURIER_TELL") == nullptr ? log::Level::kNothing : log::Level::kInfo); }
+
+void run_seeds(Death death, const std::vector<const char*>& must_happen) {
+  be_quiet();
+  const std::uint64_t only = from_environment("KURIER_SEED", 0);
+  const std::uint64_t first = only != 0 ? only : 1;
+  const std::uint64_t last = only != 0 ? only : from_environment("KURIER_SEEDS", 150);
+  std::map<std::string, int> counts;
+  for (std::uint64_t seed = first; seed <= last; ++seed) {
+    CoordinatorWorld world(seed, death);
+    const CoordinatorWorld::Outcome outcome = world.run();
+    for (const auto& [what, count] : world.counts()) counts[what] += count;
+    if (!outcome.fault.empty()) {
+      FAIL("seed " << seed << ": " << outcome.fault << "\n  replay: KURIER_SEED=" << seed
+                   << " build/release/tests/simulation/simulation_coordinator \""
+                   << Catch::getResultCapture().getCurrentTestName() << '"');
+    }
+  }
+  if (std::getenv("KURIER_TELL") != nullptr) {
+    for (const auto& [what, count] : counts) WARN(what << ": " << count);
+  }
+  if (last - first < 100) return;
+  // The histories are of the kind that they should be.
+  for (const char* what : must_happen) {
+    INFO(what);
+    CHECK(counts[what] > 10);
+  }
+}
+
+const std::vector<const char*> kAlways{
+    "committed", "assigned",         "fetched",         "member goes on",     "clean stop",
+    "view lost", "view stale",       "no store",        "full disk",          "death",
+    "cleaned",   "loaded as stable", "another program", "goes on from a view"};
+
+bool is_caught(Death death, Bug bug) {
+  be_quiet();
+  for (std::uint64_t seed = 1; seed <= 40; ++seed) {
+    if (!CoordinatorWorld(seed, death, bug).run().fault.empty()) return true;
+  }
+  return false;
+}
+
+}  // namespace
+
+TEST_CASE("a coordinator killed at any change has lost nothing") {
+  auto must_happen = kAlways;
+  must_happen.push_back("unreadable view");
+  run_seeds(Death::kKill, must_happen);
+}
+
+TEST_CASE("with flush.messages=1 a power cut at any change loses nothing that was answered") {
+  run_seeds(Death::kFlushed, kAlways);
+}
+
+TEST_CASE("a power cut at any change loses no more than the end of the log that was not flushed") {
+  auto must_happen = kAlways;
+  must_happen.push_back("lost the end of the log");
+  run_seeds(Death::kPowerCut, must_happen);
+}
+
+TEST_CASE("a crash at each single change of one history") {
+  be_quiet();
+  for (std::uint64_t change = 1; change <= 120; ++change) {
+    for (const Death death : {Death::kKill, Death::kFlushed, Death::kPowerCut}) {
+      INFO("crash at change " << change);
+      REQUIRE(CoordinatorWorld(77, death, Bug::kNone, change).run().fault == "");
+    }
+  }
+}
+
+TEST_CASE("the same seed gives the same history") {
+  be_quiet();
+  for (const std::uint64_t seed : {1U, 2U, 3U}) {
+    const auto first = CoordinatorWorld(seed, Death::kFlushed).run();
+    const auto second = CoordinatorWorld(seed, Death::kFlushed).run();
+    CHECK(first.trace_hash == second.trace_hash);
+    CHECK(first.changes == second.changes);
+  }
+  CHECK(CoordinatorWorld(1, Death::kKill).run().trace_hash != CoordinatorWorld(2, Death::kKill).run().trace_hash);
+}
+
+TEST_CASE("the checker sees a view that is ahead of its log") {
+  CHECK(is_caught(Death::kKill, Bug::kViewAheadOfItsLog));
+}
+TEST_CASE("the checker sees commits that are answered too early") {
+  CHECK(is_caught(Death::kFlushed, Bug::kAnswersBeforeItsSafe));
+}
+TEST_CASE("the checker sees a disk that does not sync") {
+  CHECK(is_caught(Death::kFlushed, Bug::kDiskThatDoesNotSync));
+}
+TEST_CASE("the checker sees members that are forgotten") { CHECK(is_caught(Death::kKill, Bug::kForgetsMembers)); }

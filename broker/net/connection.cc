@@ -226,9 +226,10 @@ Task<void> Connection::write_replies(Self self) {
     std::size_t count = 0;
     std::size_t frame_bytes = 0;
     for (Slot& slot : me.in_flight_) {
-      if (!slot.reply || close_after) break;
+      if (!slot.reply) break;
       ++count;
       frame_bytes += slot.frame_bytes;
+      if (close_after) continue;  // what is ready behind the reply that closes, or behind a failed write, goes unsaid
       close_after = slot.reply->close;
       if (!slot.reply->frame) continue;
       if (together.empty()) {

@@ -31,16 +31,18 @@ Outgoing framed(ByteView body) {
 }
 
 // Echoes. The first byte says how: 'x' exclusive, 'o' overlapping and answered when released, 'b' refused,
-// 'n' no response, 'f' answered with the slice that was set.
+// 'n' no response, 'f' answered with the slice that was set, 'c' overlapping, and the connection is closed.
 class EchoHandler final : public RequestHandler {
  public:
   Result<Concurrency> classify(const ConnectionContext&, ByteView frame) override {
     if (frame.empty() || frame[0] == std::byte{'b'}) return fail(Failure::kMalformed, "not an echo request");
-    return frame[0] == std::byte{'o'} ? Concurrency::kOverlapping : Concurrency::kExclusive;
+    const bool is_overlapping = frame[0] == std::byte{'o'} || frame[0] == std::byte{'c'};
+    return is_overlapping ? Concurrency::kOverlapping : Concurrency::kExclusive;
   }
   Task<Reply> handle(ConnectionContext&, FrameBuffer frame) override {
     ++handled;
     if (frame.view()[0] == std::byte{'n'}) co_return Reply{};
+    if (frame.view()[0] == std::byte{'c'}) co_return Reply{.close = true};
     if (frame.view()[0] == std::byte{'f'}) {
       Outgoing reply(1);
       reply[0].bytes.resize(4);
@@ -255,6 +257,21 @@ TEST_CASE("a slice of a file of many pieces arrives byte for byte") {
   client.send_frame("f");
   REQUIRE(client.receive_frame() == as_text(ByteView(content).subspan(1000)));
   REQUIRE(files.remove(path));
+}
+
+TEST_CASE("requests that are answered behind one that closes the connection end with it") {
+  Served served;
+  Bytes together;
+  for (const std::string_view body : {"c1", "c2", "c3"}) {
+    const Bytes frame = framed(as_bytes(body))[0].bytes;
+    together.insert(together.end(), frame.begin(), frame.end());
+  }
+  const Client closed(served.port);
+  closed.send(together);
+  REQUIRE(closed.receive_frame() == "(closed)");
+  const Client other(served.port);
+  other.send_frame("x");
+  REQUIRE(other.receive_frame() == "x");
 }
 
 TEST_CASE("an idle connection is closed, after connections.max.idle.ms") {

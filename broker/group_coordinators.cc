@@ -139,8 +139,8 @@ void GroupCoordinators::erase_views(TopicId topic) {
   std::vector<Bytes> prefixes;
   for (const auto& [index, runtime] : runtimes_) prefixes.push_back(coordinator::view_prefix(topic, index));
   ports_.executor.post([this, prefixes = std::move(prefixes)]() mutable {
-    ports_.reads.run([&store = ports_.store, prefixes = std::move(prefixes)] {
-      const auto opened = store.open();
+    ports_.reads.run([open_store = ports_.open_store, prefixes = std::move(prefixes)] {
+      const auto opened = open_store();
       for (const Bytes& prefix : prefixes) {
         const Result<void> erased = opened ? (*opened)->erase_prefix(prefix) : std::unexpected(opened.error());
         if (!erased) LOG_WARN("the view of a deleted topic is not erased: {}", erased.error().context);

@@ -34,6 +34,7 @@ class CountingLog final : public RecordLog {
   std::optional<LeaderEpoch> epoch_at(Offset) const override { return LeaderEpoch(0); }
   std::optional<Offset> cleaned_to() const override { return std::nullopt; }
   void never_clean_beyond(std::optional<Offset>) override {}
+  void flush_to(Offset, std::move_only_function<void(bool)> done) override { done(true); }
   void observe(RecordLogObserver* observer) override { observer_ = observer; }
 
  private:

@@ -88,6 +88,7 @@ Result<void> Segment::append(ByteView batches, const LogConfig& config) {
     // What was written of it is cut off, so that nothing half is ever read; if that fails too, recovery does it, and nothing
     // may be appended until then.
     if (const Result<void> cut = file_->truncate(size_bytes_); !cut) return fail(Failure::kIo, cut.error().context);
+    has_unsynced_cut_ = true;
     return written;
   }
   std::uint64_t position = size_bytes_;
@@ -264,6 +265,8 @@ Result<void> Segment::seal() {
   TRY(time_index_.entries().file());
   std::deque<Recent>().swap(recent_);
   if (std::exchange(is_reserved_, false)) TRY(file_->truncate(size_bytes_));  // the rest of the space is free again
+  // A later segment begins here, and flushes may no longer cover this one: what was cut off must not come back.
+  if (std::exchange(has_unsynced_cut_, false)) TRY(file_->sync());
   return {};
 }
 

@@ -127,6 +127,7 @@ class Segment {
   TimeIndex time_index_;
   bool has_transaction_index_;
   bool is_reserved_ = false;  // disk space beyond its end
+  bool has_unsynced_cut_ = false;  // of an append that failed
   std::uint64_t reserved_end_ = 0;
   std::uint64_t bytes_since_index_entry_ = 0;
   std::optional<TimeIndex::Entry> max_timestamp_;  // none: not loaded yet

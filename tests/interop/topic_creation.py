@@ -197,8 +197,13 @@ def stopped_in_the_middle():
         client.send("CreateTopics", 7, creation(topics))
         while progress.fraction() == 0:
             pass
+        # The answer has the configurations of all topics, megabytes: a stop waits only for who reads.
+        answers = []
+        reader = threading.Thread(target=lambda: answers.append(client.answer("CreateTopics", 7)))
+        reader.start()
         assert node.stop(60) == 0
-        assert client.answer("CreateTopics", 7), "the request in flight was not answered"
+        reader.join()
+        assert len(answers) == 1 and len(answers[0]["topics"]) == len(topics), "the request in flight was not answered"
         node.start(60)
         all_are_served(node, topics)
 

@@ -118,7 +118,7 @@ void LogManager::make(const FollowingPointer& following, const replication::Topi
   making_.emplace(std::pair(topic->id, index), is_unwanted);
   ++following->left;
   work_.add(following->batch, directory_of(topic->name, index),
-            [this, following, topic, index, is_unwanted, image = ports_.image()]() mutable -> Callback {
+            [this, following = following, topic, index, is_unwanted, image = ports_.image()]() mutable -> Callback {
               auto opened = *is_unwanted || is_stopping_
                                 ? Result<Opened>(fail(Failure::kCancelled, "it is not wanted any more"))
                                 : open_log(*image, *topic, topic->partitions.find(index)->second);

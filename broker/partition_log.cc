@@ -29,6 +29,7 @@ Task<Result<Bytes>> PartitionLog::read(Offset from, std::size_t bytes_max) {
     const Result<std::size_t> count = slice.file->read_at(slice.position, bytes);
     if (count) bytes.resize(*count);
     Result<Bytes> result = count ? Result<Bytes>(std::move(bytes)) : std::unexpected(count.error());
+    if (result && result->empty()) result = fail(Failure::kCorrupt, slice.file->path() + " is shorter than it was");
     executor.post([done, result = std::move(result)]() mutable { done->set(std::move(result)); });
   });
   co_return co_await *done;

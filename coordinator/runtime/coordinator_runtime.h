@@ -183,10 +183,12 @@ class CoordinatorRuntime final : public RecordLogObserver,
     }
     const Offset first = next;
     while (self->state_ == State::kLoading && next < self->log_->log_end_offset()) {
+      const Offset end = self->log_->log_end_offset();
       const auto chunk = co_await self->log_->read(next, kChunkBytes);
       if (self->state_ != State::kLoading) co_return;
       Result<Offset> replayed = chunk ? replay_batches(*self->machine_, *chunk, next) : std::unexpected(chunk.error());
-      if (replayed && *replayed == next) replayed = fail(Failure::kCorrupt, "the log ends before its end offset");
+      if (replayed && chunk->empty()) replayed = end;  // compaction took what was there
+      if (replayed && *replayed == next) replayed = fail(Failure::kCorrupt, "the log ends inside a batch");
       if (!replayed) {
         LOG_ERROR("{} cannot be loaded, its coordinator stays unavailable: {}", self->name_, replayed.error().context);
         self->state_ = State::kFailed;

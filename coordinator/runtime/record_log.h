@@ -40,8 +40,8 @@ class RecordLog {
   virtual std::expected<Appended, protocol::ErrorCode> append(
       LeaderEpoch epoch, std::span<const CoordinatorRecord> records,
       const std::optional<TransactionOfAppend>& transaction) = 0;
-  // Whole batches from the one that holds `from` on, about `bytes_max` bytes; empty at the end of the log. The disk is read
-  // elsewhere: other work of the shard goes on.
+  // Whole batches from the one that holds `from` on, about `bytes_max` bytes; empty where no batch follows, which may be
+  // before the end of the log: compaction took the last ones. The disk is read elsewhere: other work of the shard goes on.
   virtual Task<Result<Bytes>> read(Offset from, std::size_t bytes_max) = 0;
 
   [[nodiscard]] virtual Offset log_start_offset() const = 0;

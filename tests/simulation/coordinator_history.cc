@@ -2,6 +2,8 @@
 
 #include <fmt/core.h>
 
+#include <set>
+
 #include "base/check.h"
 #include "coordinator/group/records.h"
 #include "coordinator/group/replay.h"
@@ -102,6 +104,20 @@ void CoordinatorHistory::forget_from(Offset end) {
   for (const auto& [offset, entry] : kept) {
     if (offset >= end) break;
     static_cast<void>(add(entry));
+  }
+  end_ = end;
+}
+
+void CoordinatorHistory::forget_missing(Offset from, const std::vector<test::DecodedBatch>& batches) {
+  std::set<Offset> there;
+  for (const test::DecodedBatch& batch : batches) {
+    for (const test::DecodedRecord& record : batch.records) there.insert(record.offset);
+  }
+  const auto kept = std::exchange(entries_, {});
+  const Offset end = end_;
+  *this = CoordinatorHistory{};
+  for (const auto& [offset, entry] : kept) {
+    if (offset < from || there.contains(offset)) static_cast<void>(add(entry));
   }
   end_ = end;
 }

@@ -20,6 +20,8 @@ class CoordinatorHistory {
   std::string learn(const std::vector<test::DecodedBatch>& batches);
   // The log ends there now: what came later is as if it had never been.
   void forget_from(Offset end);
+  // What is not in `batches` is as if it had never been, from `from` on.
+  void forget_missing(Offset from, const std::vector<test::DecodedBatch>& batches);
 
   [[nodiscard]] Offset end() const { return end_; }
   [[nodiscard]] const coordinator::MemoryGroupState& state() const { return state_; }

@@ -109,7 +109,7 @@ class CoordinatorWorld {
   void look();
   void check_promises(Offset safe_end);
   void check_view();
-  void check_log(storage::Log& log);
+  void check_log(storage::Log& log, bool knows_its_gaps);
   void check_loaded();
   void check_group(const std::string& group, const protocol::GroupMetadataValue& record);
   void check_member(Client& client);

@@ -57,6 +57,11 @@ class SimulatedBroker {
   // Every gap behind the recovery point is a loss (LogOptions::cleaned_before_recovery_point).
   [[nodiscard]] bool knows_its_gaps() const { return directories_.cleaned_before_recovery_points(); }
 
+  // So for the log as it was opened: without a recovery point nothing is known of what was cleaned.
+  [[nodiscard]] bool log_knew_its_gaps() {
+    return knows_its_gaps() && directories_.all().front().recovery_points.contains({kTopic, PartitionIndex(0)});
+  }
+
  private:
   [[nodiscard]] replication::MetadataImage image() const;
   void start_cleaner();

@@ -213,6 +213,15 @@ TEST_CASE("a coordinator that begins anew knows what was in the log, in as many 
   for (int i = 0; i < 100; ++i) REQUIRE(f.committed("g" + std::to_string(i)) == 19'900 + i);
 }
 
+TEST_CASE("a log whose last records were compacted away is loaded to its end") {
+  Fixture f;
+  f.content.end += 3;
+  f.content.commit();
+  f.restart();
+  f.settle();
+  CHECK(f.runtime->availability() == ErrorCode::kNone);
+}
+
 TEST_CASE("a damaged log keeps its coordinator unavailable instead of giving wrong answers") {
   Fixture f;
   std::optional<Response> answer;

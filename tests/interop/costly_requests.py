@@ -87,7 +87,7 @@ def epochs_known(n):
 
 
 def produce_nothing(n):
-    parts = compact_array([struct.pack(">i", i) + b"\0\0" for i in range(n)])
+    parts = compact_array([struct.pack(">i", i + 1) + b"\0\0" for i in range(n)])  # there is a partition 0 alone
     return b"\0" + struct.pack(">hi", 1, 1000) + compact_array([b"\x06known" + parts + b"\0"]) + b"\0"
 
 
@@ -370,20 +370,23 @@ def repeated_in_an_answer(node):
 
 def order_is_kept(node):
     """Produce requests of one connection take effect in their order, also behind one that takes turns."""
-    many = 2000
-    batches = [record_batch([b"%d" % i]) for i in (1, 2)]
-    one = b"\0\0\0\0" + uvarint(len(batches[0]) + 1) + batches[0] + b"\0"
-    large = b"\0" + struct.pack(">hi", 1, 1000) + compact_array([b"\x06known" + repeated(many, one) + b"\0"]) + b"\0"
-    other = b"\0\0\0\0" + uvarint(len(batches[1]) + 1) + batches[1] + b"\0"
-    small = b"\0" + struct.pack(">hi", 1, 1000) + compact_array([b"\x06known" + repeated(1, other) + b"\0"]) + b"\0"
+    many = 600
     client = Client(node.port)
+    client.ask("CreateTopics", 7, timeout_ms=60000, topics=[{"name": "order", "num_partitions": many, "replication_factor": 1}])
+    batches = [record_batch([b"%d" % i]) for i in (1, 2)]
+
+    def produce(batch, partitions):
+        parts = [struct.pack(">i", index) + uvarint(len(batch) + 1) + batch + b"\0" for index in partitions]
+        return b"\0" + struct.pack(">hi", 1, 1000) + compact_array([b"\x06order" + compact_array(parts) + b"\0"]) + b"\0"
+
+    large, small = produce(batches[0], range(many)), produce(batches[1], [many - 1])
     client.socket.sendall(framed(header(0, 12, True) + large) + framed(header(0, 12, True) + small))
     for _ in range(2):
         receive(client.socket, struct.unpack(">i", receive(client.socket, 4))[0])
-    offsets = client.ask("ListOffsets", 7, replica_id=-1, topics=[{"name": "known", "partitions": [{"partition_index": 0, "timestamp": -1}]}])
-    assert offsets["topics"][0]["partitions"][0]["offset"] == many + 1, offsets
-    data = client.ask("Fetch", 12, max_bytes=1 << 24, topics=[{"topic": "known", "partitions": [
-        {"partition": 0, "fetch_offset": many, "partition_max_bytes": 1 << 20}]}])
+    offsets = client.ask("ListOffsets", 7, replica_id=-1, topics=[{"name": "order", "partitions": [{"partition_index": many - 1, "timestamp": -1}]}])
+    assert offsets["topics"][0]["partitions"][0]["offset"] == 2, offsets
+    data = client.ask("Fetch", 12, max_bytes=1 << 24, topics=[{"topic": "order", "partitions": [
+        {"partition": many - 1, "fetch_offset": 1, "partition_max_bytes": 1 << 20}]}])
     records = data["responses"][0]["partitions"][0]["records"]
     assert batches[1][21:] in records, "the last record is not the small request's"
     client.close()

@@ -365,7 +365,7 @@ TEST_CASE("a stop in the middle: what was half made is finished at the next star
   Fixture f;
   f.create("a", 1, 100);
   REQUIRE(f.pool.run_one());  // the shard never hears of it
-  const auto image = f.image;
+  auto image = f.image;
   const auto made = f.names_in("/d", "").size();
   CHECK(made > 0);
   CHECK(made < 100);

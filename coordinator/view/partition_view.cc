@@ -152,7 +152,9 @@ Task<Result<Offset>> PartitionView::begin(std::shared_ptr<PartitionView> self, R
 void PartitionView::keep_in_memory(const Error& error) {
   LOG_ERROR("the view of {} is kept in memory until the next start: {}", options_.name, error.context);
   saves_ = false;
-  if (log_ != nullptr) log_->never_clean_beyond(std::nullopt);
+  // What the store has may be read again at the next start. A crash right behind a cleaning, before that is written down, must not
+  // let it pass for good.
+  if (log_ != nullptr && !saved_) log_->never_clean_beyond(std::nullopt);
 }
 
 void PartitionView::missed_something() {
@@ -329,8 +331,8 @@ Task<void> PartitionView::make_room(std::shared_ptr<PartitionView> self) {
 
 void PartitionView::close() {
   if (std::exchange(closed_, true)) return;
-  // Who leads the partition next asks for what it needs; on a follower nobody does.
-  if (log_ != nullptr) std::exchange(log_, nullptr)->never_clean_beyond(std::nullopt);
+  // The bound stays: the last save is yet to come. Who leads the partition next asks for what it needs.
+  log_ = nullptr;
   if (timer_ != 0) ports_.timers.cancel(std::exchange(timer_, 0));
   room_is_made(false);
   const bool has_news = !(saved_ == position_) || !unsaved_.empty();

@@ -340,7 +340,7 @@ TEST_CASE("a store that fails is left as it is; what changes is in memory") {
   CHECK(f.committed("a") == 2);
   CHECK(f.committed("b") == 3);
   CHECK(f.committed("c") == 4);
-  CHECK_FALSE(f.figures.bound.has_value());
+  CHECK(f.figures.bound == Offset(1));  // as far as the store has it
   f.view->close();
   f.finish();
   f.store.restart();

@@ -42,10 +42,16 @@ Result<void> replay_batch(Machine& machine, const protocol::RecordBatchView& bat
 
 }  // namespace detail
 
-// The whole batches in `bytes`; records before `from` have been replayed already. The offset behind the last whole batch, `from`
-// if there is none. The machine's errors and damaged batches end it, with the offset in the context.
+struct Replayed {
+  Offset next;           // behind the last whole batch; where it began if there is none
+  bool is_whole = true;  // no offset is missing, as it would be where the log was cleaned
+};
+
+// The whole batches in `bytes`; records before `from` have been replayed already. The machine's errors and damaged batches end
+// it, with the offset in the context.
 template <class Machine>
-Result<Offset> replay_batches(Machine& machine, ByteView bytes, Offset from) {
+Result<Replayed> replay_batches(Machine& machine, ByteView bytes, Offset from) {
+  bool is_whole = true;
   while (!bytes.empty()) {
     const auto batch = protocol::RecordBatchView::parse(bytes);
     if (!batch && batch.error().failure == Failure::kOutOfRange) break;  // the rest comes with the next read
@@ -54,6 +60,7 @@ Result<Offset> replay_batches(Machine& machine, ByteView bytes, Offset from) {
       return fail(Failure::kCorrupt,
                   "the checksum of the batch at offset " + std::to_string(batch->base_offset().value()));
     if (batch->last_offset() >= from) {
+      is_whole = is_whole && batch->base_offset() <= from && batch->record_count() == batch->last_offset_delta() + 1;
       const Result<void> replayed = detail::replay_batch(machine, *batch);
       if (!replayed)
         return std::unexpected(replayed.error().within("offset " + std::to_string(batch->base_offset().value())));
@@ -61,7 +68,7 @@ Result<Offset> replay_batches(Machine& machine, ByteView bytes, Offset from) {
     }
     bytes = bytes.subspan(batch->size_bytes());
   }
-  return from;
+  return Replayed{from, is_whole};
 }
 
 }  // namespace kurier::coordinator

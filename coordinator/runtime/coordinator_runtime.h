@@ -186,16 +186,23 @@ class CoordinatorRuntime final : public RecordLogObserver,
       const Offset end = self->log_->log_end_offset();
       const auto chunk = co_await self->log_->read(next, kChunkBytes);
       if (self->state_ != State::kLoading) co_return;
-      Result<Offset> replayed = chunk ? replay_batches(*self->machine_, *chunk, next) : std::unexpected(chunk.error());
-      if (replayed && chunk->empty()) replayed = end;  // compaction took what was there
-      if (replayed && *replayed == next) replayed = fail(Failure::kCorrupt, "the log ends inside a batch");
+      Result<Replayed> replayed =
+          chunk ? replay_batches(*self->machine_, *chunk, next) : std::unexpected(chunk.error());
+      if (replayed && chunk->empty()) replayed = Replayed{end, false};  // compaction took what was there
+      if (replayed && replayed->next == next) replayed = fail(Failure::kCorrupt, "the log ends inside a batch");
       if (!replayed) {
         LOG_ERROR("{} cannot be loaded, its coordinator stays unavailable: {}", self->name_, replayed.error().context);
         self->state_ = State::kFailed;
         self->loading_is_over();
         co_return;
       }
-      next = *replayed;
+      // Our cleaner does not pass a view. It has, if an older one was put in its place; a crash may have kept that from being
+      // written down.
+      if (!replayed->is_whole && first > self->log_->log_start_offset()) {
+        LOG_WARN("{}: offsets behind {} are missing, which its view was to be completed by", self->name_, next.value());
+        co_return self->lose_view();
+      }
+      next = replayed->next;
       if (!self->view_) continue;
       if (!self->is_sound()) co_return;
       self->view_->committed_to(self->log_->high_watermark());

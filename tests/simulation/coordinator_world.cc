@@ -528,8 +528,8 @@ void CoordinatorWorld::check_log(storage::Log& log, bool knows_its_gaps) {
   if (death_ == Death::kPowerCut && !knows_its_gaps) history_.forget_missing(durable_, content);
   if (std::string fault = history_.learn(content); !fault.empty()) return fail(fault);
   if (!(replayed(content) == history_.state()))
-    return fail(fmt::format("the log replayed from empty has\n{}where what was appended to it says\n{}", described(replayed(content)),
-                            described(history_.state())));
+    return fail(fmt::format("the log replayed from empty has\n{}where what was appended to it says\n{}",
+                            described(replayed(content)), described(history_.state())));
   if (death_ == Death::kPowerCut) {
     const auto is_lost = [&](std::int64_t value) { return !history_.commit_of(value); };
     std::erase_if(kept_, is_lost);

@@ -28,8 +28,8 @@ struct CleanerFixture {
     Executor& shard;
   };
 
+  simulation::SimulatedFileSystem files{1};  // goes last: what the shard still has to do may remove files when it is dropped
   test::ManualShard shard;
-  simulation::SimulatedFileSystem files{1};
   Numbers random;
   NobodyLeads observer;
   Pool pool{shard};

@@ -28,7 +28,8 @@ struct CleanerFixture {
     Executor& shard;
   };
 
-  simulation::SimulatedFileSystem files{1};  // goes last: what the shard still has to do may remove files when it is dropped
+  // Goes last: what the shard still has to do may remove files when it is dropped.
+  simulation::SimulatedFileSystem files{1};
   test::ManualShard shard;
   Numbers random;
   NobodyLeads observer;

@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <functional>
+#include <utility>
 
 #include "base/clock.h"
 
@@ -15,6 +16,9 @@ class Executor {
  public:
   virtual ~Executor() = default;
   virtual void post(Callback callback) = 0;
+  // The same, but it may be kept until the calling shard has done what it is at: so that what one burst of work has to say
+  // leaves together. What the same thread posts or defers to one executor keeps its order.
+  virtual void defer(Callback callback) { post(std::move(callback)); }
 };
 
 using TimerId = std::uint64_t;  // 0: no timer

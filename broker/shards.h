@@ -5,6 +5,7 @@
 // Broker; everything that belongs to a partition happens on its owner.
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <string_view>
 #include <utility>
@@ -88,7 +89,7 @@ Task<void> work_here(Broker& here, ShardWork<Context> work, Context& context, Jo
 template <class Context>
 Task<void> work_there(const Shards::Shard& there, const Shards::Shard& home, ShardWork<Context> work, Context& context, Join& join) {
   co_await work(*there.broker, context);
-  home.executor->post([&join] { join.one_has_finished(); });
+  home.executor->defer([&join] { join.one_has_finished(); });
 }
 
 }  // namespace detail
@@ -106,16 +107,14 @@ Task<void> on_shards(const Shards& shards, ShardIndex here, const std::vector<Sh
     co_return;
   }
   detail::Join join{owners.size(), {}};
-  bool also_here = false;
+  const bool also_here = std::ranges::find(owners, here) != owners.end();
   for (const ShardIndex owner : owners) {
-    if (owner == here) {
-      also_here = true;
-      continue;
-    }
+    if (owner == here) continue;
     const Shards::Shard& there = shards.at(owner);
-    there.executor->post([&there, &home, work, &context, &join] {
+    auto message = [&there, &home, work, &context, &join] {
       there.spawner->spawn("request part", detail::work_there(there, home, work, context, join));
-    });
+    };
+    also_here ? there.executor->post(std::move(message)) : there.executor->defer(std::move(message));
   }
   if (also_here) home.spawner->spawn("request part", detail::work_here(*home.broker, work, context, join));
   co_await join.done;

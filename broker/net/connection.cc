@@ -208,7 +208,16 @@ void Connection::complete(SlotAt slot, Reply reply) {
   slot->reply = std::move(reply);
   unanswered_bytes_ -= slot->frame_bytes;
   account();
-  if (!in_burst_) flush();
+  if (!in_burst_) flush_soon();
+}
+
+// With what other requests of the same round are answered.
+void Connection::flush_soon() {
+  if (std::exchange(flush_is_due_, true)) return;
+  shard_.executor.defer([self = shared_from_this()] {
+    self->flush_is_due_ = false;
+    self->flush();
+  });
 }
 
 void Connection::flush() {

@@ -78,6 +78,7 @@ struct ConnectionShard {
   const Clock& clock;
   Timers& timers;
   Spawner& spawner;
+  Executor& executor;
   RequestHandler& handler;
   ConnectionLimits limits;
   Bytes scratch = Bytes(4096);  // where reads begin; used between two suspensions only
@@ -118,6 +119,7 @@ class Connection final : public std::enable_shared_from_this<Connection> {
   Result<bool> receive();                 // false: nothing there for now
   void complete(SlotAt slot, Reply reply);
   void flush();
+  void flush_soon();
   void log_malformed(const Error& error);
   void finish_if_done();
   [[nodiscard]] bool has_room() const;
@@ -142,6 +144,7 @@ class Connection final : public std::enable_shared_from_this<Connection> {
   MonotonicTime active_at_;
   std::uint64_t written_at_last_look_ = 0;
   bool in_burst_ = false;  // replies are written when the burst of requests has been started
+  bool flush_is_due_ = false;
   bool writing_ = false;
   bool reading_ = false;
   bool draining_ = false;

@@ -1,12 +1,19 @@
 #include "broker/net/reactor.h"
 
-#include <boost/asio/executor_work_guard.hpp>
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <boost/asio/buffer.hpp>
+#include <iterator>
 
 #include "base/check.h"
 #include "broker/net/reactor_impl.h"
 
 namespace kurier::net {
 namespace {
+
+constexpr std::size_t kReadyPerRound = 16;  // of what sockets and timers have ready, while there is always something posted
 
 // Owns a task that nobody awaits; its frame destroys itself at the end.
 struct Detached {
@@ -27,29 +34,107 @@ Detached run_detached(Task<void> task, std::size_t& running) {
   --running;
 }
 
+int make_eventfd() {
+  const int descriptor = ::eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
+  KURIER_CHECK_MESSAGE(descriptor >= 0, "no descriptor is left for a reactor's eventfd");
+  return descriptor;
+}
+
 }  // namespace
+
+// The reactor that this thread runs.
+thread_local Reactor::Impl* running_here = nullptr;
 
 Reactor::Reactor(const Clock& clock) : impl_(std::make_unique<Impl>(clock)) {}
 Reactor::~Reactor() = default;
 
-void Reactor::run() {
-  auto guard = boost::asio::make_work_guard(impl_->context);
-  impl_->context.run();
-  impl_->context.restart();
-}
+void Reactor::run() { impl_->run(); }
 
-void Reactor::stop() { impl_->context.stop(); }
+void Reactor::stop() {
+  impl_->stopping.store(true);
+  impl_->wake();
+}
 
 const Clock& Reactor::clock() const { return impl_->clock; }
 
+// What this thread has deferred to the same reactor before goes first.
 void Reactor::post(Callback callback) {
-  bool first = false;
-  {
-    const std::lock_guard lock(impl_->mutex);
-    first = impl_->posted.empty();
-    impl_->posted.push_back(std::move(callback));
+  if (running_here != nullptr && running_here != impl_.get()) {
+    auto& callbacks = running_here->parcel_for(impl_.get()).callbacks;
+    if (!callbacks.empty()) {
+      callbacks.push_back(std::move(callback));
+      return impl_->post_all(callbacks);
+    }
   }
-  if (first) boost::asio::post(impl_->context, [impl = impl_.get()] { impl->run_posted(); });
+  impl_->post(std::move(callback));
+}
+
+void Reactor::defer(Callback callback) {
+  if (running_here == nullptr) return impl_->post(std::move(callback));
+  if (running_here == impl_.get()) return impl_->deferred.push_back(std::move(callback));
+  running_here->parcel_for(impl_.get()).callbacks.push_back(std::move(callback));
+}
+
+Reactor::Impl::Impl(const Clock& its_clock)
+    : clock(its_clock), wake_up(context, make_eventfd()), alarm(context) {}
+
+void Reactor::Impl::run() {
+  running_here = this;
+  wait_for_wake();
+  while (!stopping.load()) {
+    run_posted();
+    // Whoever posts from here on wakes this thread, or is seen.
+    asleep.store(true);
+    if (is_anything_posted()) {
+      is_awake();
+      for (std::size_t i = 0; i < kReadyPerRound && context.poll_one() > 0; ++i) {
+      }
+    } else {
+      context.run_one();
+      is_awake();
+    }
+    end_round();
+  }
+  stopping.store(false);
+  boost::system::error_code ignored;
+  wake_up.cancel(ignored);
+  running_here = nullptr;
+}
+
+// One read of the eventfd for all wake-ups since the last.
+void Reactor::Impl::wait_for_wake() {
+  wake_up.async_read_some(boost::asio::buffer(&wake_ups, sizeof(wake_ups)),
+                          [this](boost::system::error_code error, std::size_t) {
+                            is_awake();
+                            if (!error) wait_for_wake();
+                          });
+}
+
+void Reactor::Impl::wake() {
+  const std::uint64_t one = 1;
+  [[maybe_unused]] const ssize_t written = ::write(wake_up.native_handle(), &one, sizeof(one));
+}
+
+void Reactor::Impl::post(Callback callback) {
+  {
+    const std::lock_guard lock(mutex);
+    posted.push_back(std::move(callback));
+  }
+  if (asleep.exchange(false)) wake();
+}
+
+void Reactor::Impl::post_all(std::vector<Callback>& callbacks) {
+  {
+    const std::lock_guard lock(mutex);
+    std::ranges::move(callbacks, std::back_inserter(posted));
+  }
+  callbacks.clear();
+  if (asleep.exchange(false)) wake();
+}
+
+bool Reactor::Impl::is_anything_posted() {
+  const std::lock_guard lock(mutex);
+  return !posted.empty();
 }
 
 void Reactor::Impl::run_posted() {
@@ -62,6 +147,28 @@ void Reactor::Impl::run_posted() {
     callback = nullptr;
   }
   running_batch.clear();
+  end_round();
+}
+
+void Reactor::Impl::end_round() {
+  while (!deferred.empty()) {
+    running_deferred.swap(deferred);
+    for (Callback& callback : running_deferred) {
+      callback();
+      callback = nullptr;
+    }
+    running_deferred.clear();
+  }
+  for (Parcel& parcel : outbox) {
+    if (!parcel.callbacks.empty()) parcel.to->post_all(parcel.callbacks);
+  }
+}
+
+Reactor::Impl::Parcel& Reactor::Impl::parcel_for(Impl* to) {
+  for (Parcel& parcel : outbox) {
+    if (parcel.to == to) return parcel;
+  }
+  return outbox.emplace_back(Parcel{to, {}});
 }
 
 TimerId Reactor::start(MonotonicTime deadline, Callback callback) {
@@ -97,6 +204,7 @@ void Reactor::Impl::arm() {
 }
 
 void Reactor::Impl::fire() {
+  is_awake();
   const MonotonicTime now = clock.monotonic();
   while (!timers.empty() && timers.begin()->first.first <= now) {
     auto entry = timers.extract(timers.begin());

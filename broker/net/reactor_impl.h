@@ -3,8 +3,9 @@
 
 #include <atomic>
 #include <boost/asio/io_context.hpp>
-#include <boost/asio/post.hpp>
+#include <boost/asio/posix/stream_descriptor.hpp>
 #include <boost/asio/steady_timer.hpp>
+#include <cstdint>
 #include <map>
 #include <mutex>
 #include <unordered_map>
@@ -15,19 +16,48 @@
 namespace kurier::net {
 
 struct Reactor::Impl {
-  explicit Impl(const Clock& its_clock) : clock(its_clock), alarm(context) {}
+  explicit Impl(const Clock& its_clock);
 
-  void run_posted();
+  void run();
+  void post(Callback callback);
+  void post_all(std::vector<Callback>& callbacks);  // leaves it empty
+  void wake();
+  // The thread is at work and looks at what is posted before it sleeps: what a socket or timer calls says so first.
+  void is_awake() { asleep.store(false, std::memory_order_relaxed); }
+
   void arm();
   void fire();
 
   const Clock& clock;
   boost::asio::io_context context{1};
 
+  std::size_t tasks = 0;
+
+ private:
+  void wait_for_wake();
+  void run_posted();
+  bool is_anything_posted();
+  void end_round();
+
   // Posted work: swapped out as a whole, so that a burst of posts costs one wake-up.
   std::mutex mutex;
   std::vector<Callback> posted;
   std::vector<Callback> running_batch;
+  std::atomic<bool> asleep{false};
+  std::atomic<bool> stopping{false};
+  boost::asio::posix::stream_descriptor wake_up;  // an eventfd
+  std::uint64_t wake_ups = 0;
+
+  // What this thread's round has deferred: to itself, and to others.
+  friend class Reactor;
+  struct Parcel {
+    Impl* to;
+    std::vector<Callback> callbacks;
+  };
+  std::vector<Callback> deferred;
+  std::vector<Callback> running_deferred;
+  std::vector<Parcel> outbox;
+  Parcel& parcel_for(Impl* to);
 
   using Key = std::pair<MonotonicTime, TimerId>;
   std::map<Key, Callback> timers;
@@ -35,8 +65,6 @@ struct Reactor::Impl {
   TimerId last_timer = 0;
   boost::asio::steady_timer alarm;
   MonotonicTime armed_for = MonotonicTime::max();
-
-  std::size_t tasks = 0;
 };
 
 }  // namespace kurier::net

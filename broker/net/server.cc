@@ -138,13 +138,14 @@ struct Server::Impl {
   Impl(Reactor& its_reactor, RequestHandler& handler, ServerOptions its_options)
       : reactor(its_reactor),
         options(std::move(its_options)),
-        shard{its_reactor.clock(), its_reactor, its_reactor, handler, options.limits},
+        shard{its_reactor.clock(), its_reactor, its_reactor, its_reactor, handler, options.limits},
         rate(options.new_connections_per_second_max, its_reactor.clock().monotonic()) {}
 
   void accept_when_ready(Listener& listener) {
     listener.socket.async_wait(boost::asio::posix::stream_descriptor::wait_read,
                                [this, &listener](boost::system::error_code error) {
                                  if (error || draining) return;
+                                 reactor.impl().is_awake();
                                  accept_all(listener);
                                });
   }

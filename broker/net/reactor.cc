@@ -13,7 +13,8 @@
 namespace kurier::net {
 namespace {
 
-constexpr std::size_t kReadyPerRound = 16;  // of what sockets and timers have ready, while there is always something posted
+constexpr std::size_t kReadyPerRound =
+    16;  // of what sockets and timers have ready, while there is always something posted
 
 // Owns a task that nobody awaits; its frame destroys itself at the end.
 struct Detached {
@@ -75,8 +76,7 @@ void Reactor::defer(Callback callback) {
   running_here->parcel_for(impl_.get()).callbacks.push_back(std::move(callback));
 }
 
-Reactor::Impl::Impl(const Clock& its_clock)
-    : clock(its_clock), wake_up(context, make_eventfd()), alarm(context) {}
+Reactor::Impl::Impl(const Clock& its_clock) : clock(its_clock), wake_up(context, make_eventfd()), alarm(context) {}
 
 void Reactor::Impl::run() {
   running_here = this;

@@ -2,25 +2,12 @@
 
 #include <fmt/core.h>
 
+#include <algorithm>
+
 namespace kurier::storage {
 namespace {
 constexpr std::size_t kPendingBytesMax = 768;  // 96 or 64 entries
 
-// The number of entries at the front for which `below` holds; it holds for a prefix.
-template <class Below>
-Result<std::uint64_t> partition_point(std::uint64_t count, Below below) {
-  std::uint64_t low = 0;
-  while (low < count) {
-    const std::uint64_t middle = low + (count - low) / 2;
-    TRY_ASSIGN(const bool is_below, below(middle));
-    if (is_below) {
-      low = middle + 1;
-    } else {
-      count = middle;
-    }
-  }
-  return low;
-}
 }  // namespace
 
 IndexFile::IndexFile(FileSystem& files, std::string path, std::size_t entry_bytes, std::optional<std::uint64_t> size_bytes)
@@ -67,6 +54,56 @@ Result<void> IndexFile::read(std::uint64_t index, MutableByteView entry) {
   return {};
 }
 
+template <class Below>
+Result<IndexFile::Found> IndexFile::find_prefix(Below below) {
+  Found found;
+  const auto take = [&](std::uint64_t index, ByteView entry) {
+    found.count = index + 1;
+    std::ranges::copy(entry, found.last.begin());
+  };
+  std::array<std::byte, kEntryBytesMax> bytes{};
+  const MutableByteView entry = MutableByteView(bytes).first(entry_bytes_);
+  std::uint64_t end = count();
+  if (written_ < end) {
+    TRY(read(written_, entry));
+    if (below(entry)) {
+      take(written_, entry);
+    } else {
+      end = written_;
+    }
+  }
+  while ((end - found.count) * entry_bytes_ > kStretchBytes) {
+    const std::uint64_t middle = found.count + (end - found.count) / 2;
+    TRY(read(middle, entry));
+    if (below(entry)) {
+      take(middle, entry);
+    } else {
+      end = middle;
+    }
+  }
+  const std::uint64_t first = found.count;
+  if (first == end) return found;
+  std::array<std::byte, kStretchBytes> buffer;
+  const MutableByteView stretch = MutableByteView(buffer).first((end - first) * entry_bytes_);
+  if (first >= written_) {
+    std::ranges::copy(ByteView(pending_).subspan((first - written_) * entry_bytes_, stretch.size()), stretch.begin());
+  } else {
+    TRY_ASSIGN(const auto from, file());
+    TRY_ASSIGN(const std::size_t size_bytes, from->read_at(first * entry_bytes_, stretch));
+    if (size_bytes != stretch.size()) return fail(Failure::kCorrupt, fmt::format("{} ends before entry {}", path_, end - 1));
+  }
+  while (found.count < end) {
+    const std::uint64_t middle = found.count + (end - found.count) / 2;
+    const ByteView at_middle = stretch.subspan((middle - first) * entry_bytes_, entry_bytes_);
+    if (below(at_middle)) {
+      take(middle, at_middle);
+    } else {
+      end = middle;
+    }
+  }
+  return found;
+}
+
 Result<void> IndexFile::truncate(std::uint64_t to_count) {
   if (to_count >= count()) return {};
   if (to_count >= written_) {
@@ -87,27 +124,29 @@ Result<void> OffsetIndex::append(Entry entry) {
   return entries_.append(bytes);
 }
 
+OffsetIndex::Entry OffsetIndex::decode(ByteView bytes) const {
+  return {base_offset_ + load_big_endian<std::int32_t>(bytes.data()), load_big_endian<std::uint32_t>(bytes.data() + 4)};
+}
+
 Result<OffsetIndex::Entry> OffsetIndex::at(std::uint64_t index) {
   std::array<std::byte, kEntryBytes> bytes{};
   TRY(entries_.read(index, bytes));
-  return Entry{base_offset_ + load_big_endian<std::int32_t>(bytes.data()), load_big_endian<std::uint32_t>(bytes.data() + 4)};
+  return decode(bytes);
 }
 
 Result<OffsetIndex::Entry> OffsetIndex::lookup(Offset offset) {
-  TRY_ASSIGN(const std::uint64_t count, partition_point(entries_.count(), [&](std::uint64_t index) -> Result<bool> {
-               TRY_ASSIGN(const Entry entry, at(index));
-               return entry.offset <= offset;
-             }));
-  if (count == 0) return Entry{base_offset_, 0};
-  return at(count - 1);
+  TRY_ASSIGN(const auto found, entries_.find_prefix([&](ByteView entry) { return decode(entry).offset <= offset; }));
+  return found.count == 0 ? Entry{base_offset_, 0} : decode(found.last);
+}
+
+Result<OffsetIndex::Entry> OffsetIndex::last() {
+  if (entries_.count() == 0) return Entry{base_offset_, 0};
+  return at(entries_.count() - 1);
 }
 
 Result<void> OffsetIndex::truncate(Offset offset) {
-  TRY_ASSIGN(const std::uint64_t count, partition_point(entries_.count(), [&](std::uint64_t index) -> Result<bool> {
-               TRY_ASSIGN(const Entry entry, at(index));
-               return entry.offset < offset;
-             }));
-  return entries_.truncate(count);
+  TRY_ASSIGN(const auto found, entries_.find_prefix([&](ByteView entry) { return decode(entry).offset < offset; }));
+  return entries_.truncate(found.count);
 }
 
 Result<bool> OffsetIndex::fits(std::uint64_t log_bytes) {
@@ -127,29 +166,26 @@ Result<void> TimeIndex::maybe_append(Entry entry) {
   return entries_.append(bytes);
 }
 
+TimeIndex::Entry TimeIndex::decode(ByteView bytes) const {
+  return {Timestamp(load_big_endian<std::int64_t>(bytes.data())),
+          base_offset_ + load_big_endian<std::int32_t>(bytes.data() + 8)};
+}
+
 Result<TimeIndex::Entry> TimeIndex::at(std::uint64_t index) {
   std::array<std::byte, kEntryBytes> bytes{};
   TRY(entries_.read(index, bytes));
-  return Entry{Timestamp(load_big_endian<std::int64_t>(bytes.data())),
-               base_offset_ + load_big_endian<std::int32_t>(bytes.data() + 8)};
+  return decode(bytes);
 }
 
 Result<TimeIndex::Entry> TimeIndex::lookup(Timestamp timestamp) {
   if (timestamp.value() == INT64_MAX && entries_.count() > 0) return at(entries_.count() - 1);
-  TRY_ASSIGN(const std::uint64_t count, partition_point(entries_.count(), [&](std::uint64_t index) -> Result<bool> {
-               TRY_ASSIGN(const Entry entry, at(index));
-               return entry.timestamp <= timestamp;
-             }));
-  if (count == 0) return Entry{Timestamp(-1), base_offset_};
-  return at(count - 1);
+  TRY_ASSIGN(const auto found, entries_.find_prefix([&](ByteView entry) { return decode(entry).timestamp <= timestamp; }));
+  return found.count == 0 ? Entry{Timestamp(-1), base_offset_} : decode(found.last);
 }
 
 Result<void> TimeIndex::truncate(Offset offset) {
-  TRY_ASSIGN(const std::uint64_t count, partition_point(entries_.count(), [&](std::uint64_t index) -> Result<bool> {
-               TRY_ASSIGN(const Entry entry, at(index));
-               return entry.offset < offset;
-             }));
-  return entries_.truncate(count);
+  TRY_ASSIGN(const auto found, entries_.find_prefix([&](ByteView entry) { return decode(entry).offset < offset; }));
+  return entries_.truncate(found.count);
 }
 
 }  // namespace kurier::storage

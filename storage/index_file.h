@@ -17,6 +17,7 @@ namespace kurier::storage {
 
 class IndexFile {
  public:
+  static constexpr std::size_t kEntryBytesMax = 12;
   // `size_bytes`: of the file as it was found; none: it is created with the first entries.
   IndexFile(FileSystem& files, std::string path, std::size_t entry_bytes, std::optional<std::uint64_t> size_bytes);
 
@@ -25,6 +26,14 @@ class IndexFile {
   [[nodiscard]] std::uint64_t count() const { return written_ + pending_.size() / entry_bytes_; }
   Result<void> append(ByteView entry);
   Result<void> read(std::uint64_t index, MutableByteView entry);
+  struct Found {
+    std::uint64_t count = 0;
+    std::array<std::byte, kEntryBytesMax> last{};  // the last of them, if there is one
+  };
+  // The entries at the front for which `below(bytes of an entry)` holds; it holds for a prefix. Reads single entries until what
+  // is left fits into kStretchBytes, and that at once.
+  template <class Below>
+  Result<Found> find_prefix(Below below);
   Result<void> truncate(std::uint64_t count);
   Result<void> write_out();  // what is pending goes to the file
   // The file, for syncing; created if it does not exist.
@@ -34,6 +43,7 @@ class IndexFile {
   void path_is(std::string path) { path_ = std::move(path); }  // after it was renamed
 
  private:
+  static constexpr std::size_t kStretchBytes = 4096;
   FileSystem& files_;
   std::string path_;
   std::size_t entry_bytes_;
@@ -57,7 +67,7 @@ class OffsetIndex {
   Result<void> append(Entry entry);
   // The last entry whose offset is at most `offset`; the segment's beginning if there is none.
   Result<Entry> lookup(Offset offset);
-  Result<Entry> last() { return lookup(Offset(INT64_MAX)); }
+  Result<Entry> last();
   // Drops entries of `offset` and above.
   Result<void> truncate(Offset offset);
   // Whether the last entry fits a segment of `log_bytes`; a file that does not is to be rebuilt.
@@ -66,6 +76,7 @@ class OffsetIndex {
   [[nodiscard]] const IndexFile& entries() const { return entries_; }
 
  private:
+  [[nodiscard]] Entry decode(ByteView bytes) const;
   Result<Entry> at(std::uint64_t index);
   IndexFile entries_;
   Offset base_offset_;
@@ -92,6 +103,7 @@ class TimeIndex {
   [[nodiscard]] const IndexFile& entries() const { return entries_; }
 
  private:
+  [[nodiscard]] Entry decode(ByteView bytes) const;
   Result<Entry> at(std::uint64_t index);
   IndexFile entries_;
   Offset base_offset_;

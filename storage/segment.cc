@@ -10,7 +10,8 @@
 namespace kurier::storage {
 namespace {
 constexpr std::size_t kRecentBatches = 64;
-constexpr std::size_t kScanChunkBytes = 64 * 1024;
+constexpr std::uint64_t kScanChunkBytes = 64 * 1024;
+constexpr std::uint64_t kFirstChunkBytes = 4 * 1024;  // of headers only: mostly the first few are what is looked for
 constexpr std::size_t kTransactionEntryBytes = 34;
 using protocol::kBatchHeaderBytes;
 using protocol::RecordBatchView;
@@ -121,13 +122,16 @@ Result<std::optional<Segment::Position>> Segment::find(Offset offset) {
 
 Result<std::uint64_t> Segment::scan(std::uint64_t position, bool full, const Visit& visit) {
   TRY(open_file());
-  Bytes chunk(std::min<std::uint64_t>(kScanChunkBytes, size_bytes_ - std::min(position, size_bytes_)));
+  Bytes chunk(std::min(full ? kScanChunkBytes : kFirstChunkBytes, size_bytes_ - std::min(position, size_bytes_)));
   std::uint64_t chunk_at = 0;
   std::size_t chunk_bytes = 0;
   while (position + kBatchHeaderBytes <= size_bytes_) {
     std::size_t wanted = kBatchHeaderBytes;
     for (int pass = 0; pass < 2; ++pass) {  // the header first; then, in a full scan, the whole batch
       if (position < chunk_at || position + wanted > chunk_at + chunk_bytes) {
+        // What goes on right behind the last chunk will go on; what jumps over large batches needs their headers alone.
+        const bool goes_on = chunk_bytes > 0 && position < chunk_at + 2 * chunk_bytes;
+        if (goes_on && chunk.size() < kScanChunkBytes) chunk.resize(2 * chunk.size());
         if (chunk.size() < wanted) chunk.resize(wanted);
         chunk_at = position;
         TRY_ASSIGN(chunk_bytes, file_->read_at(position, MutableByteView(chunk).first(

@@ -92,40 +92,15 @@ void fill(FetchResponse& response, std::vector<FetchItem>& items, const FetchSco
   add_if(response, items, by_id, [](const FetchItem& item) { return !item.is_known && !item.topic->empty(); });
 }
 
-// Whether the answer may be given before the time is up.
-bool is_complete(const std::vector<FetchItem>& items, std::uint64_t min_bytes) {
-  std::uint64_t bytes = 0;
-  bool any_known = false;
-  for (const FetchItem& item : items) {
-    if (!item.is_known) continue;
-    any_known = true;
-    if (item.is_complete || item.data.error_code != ErrorCode::kNone) return true;
-    bytes += item.data.records.size_bytes();
-  }
-  return !any_known || bytes >= min_bytes;
-}
-
 struct Gathering {
   const FetchScope& scope;
+  const FetchGoal& goal;
   std::vector<FetchItem>& items;
-  std::uint64_t min_bytes = 0;
-  MonotonicTime deadline;
-  bool may_wait = true;
-  LargeRequests::Ticket& ticket;  // given up before it waits
+  LargeRequests::Ticket& ticket;
 };
 
-// Reads until there is enough.
 Task<void> gather(Broker& broker, Gathering& gathering) {
-  while (true) {
-    co_await read_all(broker, gathering.scope, gathering.items);
-    const bool complete = co_await aside(broker, gathering.scope.is_large, [&] {
-      return !gathering.may_wait || is_complete(gathering.items, gathering.min_bytes);
-    });
-    const bool late = broker.ports().clock.monotonic() >= gathering.deadline;
-    if (complete || late || broker.is_shutting_down()) co_return;
-    gathering.ticket.give_up();
-    co_await wait_for_more(broker, gathering.scope, gathering.items, gathering.deadline);
-  }
+  co_await read_until_enough(broker, gathering.scope, gathering.goal, gathering.items, gathering.ticket);
 }
 
 bool is_isolation_level(std::int8_t level) { return level == 0 || level == kReadCommitted; }
@@ -224,18 +199,20 @@ Task<net::Reply> fetch(Broker& broker, Call call) {
                              std::max(0, std::min(request->max_bytes, broker.config().fetch_max_bytes))),
                          .limit_is_negative = request->max_bytes < 0,
                          .is_large = call.is_large};
-  const std::uint64_t min_bytes =
-      std::min(scope.bytes_max, static_cast<std::uint64_t>(std::max(0, request->min_bytes)));
+  const FetchGoal goal{
+      .min_bytes = std::min(scope.bytes_max, static_cast<std::uint64_t>(std::max(0, request->min_bytes))),
+      .deadline = deadline,
+      .may_wait = is_isolation_level(request->isolation_level)};
   std::vector<FetchItem> items;
   const ShardIndex reader = co_await aside(broker, scope.is_large, [&, image = broker.image()] {
     items = items_of(context);
     return shard_to_read_on(broker, *image, items);
   });
-  Gathering gathering{scope, items, min_bytes, deadline, is_isolation_level(request->isolation_level), call.ticket};
+  Gathering gathering{scope, goal, items, call.ticket};
   const std::vector<ShardIndex> readers{reader};
   if (!items.empty()) co_await on_shards(broker.shards(), broker.shard(), readers, gather, gathering);
   const bool is_refused = co_await aside(broker, scope.is_large, [&, image = broker.image()] {
-    if (!gathering.may_wait && std::ranges::any_of(items, &FetchItem::is_known)) return true;
+    if (!goal.may_wait && std::ranges::any_of(items, &FetchItem::is_known)) return true;
     suit_version(*image, call, scope.replica.value() >= 0, items, session.response);
     fill(session.response, items, scope);
     session.made = FetchSessions::made_of(context, session.response, broker.ports().clock.monotonic());

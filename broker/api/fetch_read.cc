@@ -37,11 +37,6 @@ class Budget {
   bool nothing_yet_ = true;
 };
 
-struct Reading {
-  const FetchScope& scope;
-  ByOwner<FetchItem*> parts;
-};
-
 void add_aborted(Partition& partition, Offset from, const storage::LogRead& read, Offset upper, FetchResponse::PartitionData& data) {
   data.aborted_transactions.emplace();
   if (read.slice.size_bytes == 0) return;
@@ -113,21 +108,6 @@ void read_partition(Partition& partition, const FetchScope& scope, Budget& budge
   data.records.slices.push_back(std::move(read->slice));
 }
 
-Task<void> read_parts(Broker& broker, Reading& reading) {
-  constexpr std::size_t kElementsOfOne = 4;
-  Turns turns = turns_of(broker);
-  Budget budget(reading.scope.bytes_max);
-  for (FetchItem* item : reading.parts.of(broker.shard())) {
-    co_await turns.next(kElementsOfOne);
-    const auto partition = broker.partition(item->topic_id, item->wanted->partition);
-    if (partition) {
-      read_partition(**partition, reading.scope, budget, *item);
-    } else {
-      item->data.error_code = partition.error();
-    }
-  }
-}
-
 void reset(FetchItem& item) {
   item.data = FetchResponse::PartitionData{};
   item.data.partition_index = item.wanted->partition;
@@ -180,7 +160,7 @@ class Bell {
   }
   static void ring_from(const Broker& there, const std::shared_ptr<Bell>& bell) {
     if (there.shards().at(there.shard()).executor == bell->home_.executor) return bell->ring();
-    bell->home_.executor->post([bell] { bell->ring(); });
+    bell->home_.executor->defer([bell] { bell->ring(); });
   }
 
   Event<bool> rung;
@@ -189,34 +169,20 @@ class Bell {
   const Shards::Shard& home_;
 };
 
+// Who is to ring, by shard: what a shard has registered there it forgets there, at its next visit or when it is told to.
 struct Watch {
-  FetchBound bound;
-  ByOwner<FetchItem*> parts;
-  std::shared_ptr<Bell> bell;
+  explicit Watch(std::size_t shards) : registered(shards), is_watching(shards) {}
+
   struct Registered {
     std::shared_ptr<Partition> partition;
     replication::WaiterId waiter;
   };
-  std::vector<std::vector<Registered>> registered;  // by shard
+  std::vector<std::vector<Registered>> registered;
+  std::vector<char> is_watching;  // whether a shard has any: as each has told with its last visit
+  std::shared_ptr<Bell> bell;
 };
 
-Task<void> begin_watch(Broker& broker, Watch& watch) {
-  auto& registered = watch.registered[broker.shard()];
-  Turns turns = turns_of(broker);
-  for (const FetchItem* item : watch.parts.of(broker.shard())) {
-    co_await turns.next();
-    const auto partition = broker.partition(item->topic_id, item->wanted->partition);
-    if (!partition || (*partition)->leader().bound(watch.bound) != item->bound) {
-      Bell::ring_from(broker, watch.bell);  // it has changed since it was read
-      continue;
-    }
-    const auto waiter = (*partition)->wake_when_beyond(watch.bound, item->bound,
-                                                       [&broker, bell = watch.bell] { Bell::ring_from(broker, bell); });
-    registered.push_back({*partition, waiter});
-  }
-}
-
-Task<void> end_watch(Broker& broker, Watch& watch) {
+Task<void> forget(Broker& broker, Watch& watch) {
   auto& registered = watch.registered[broker.shard()];
   Turns turns = turns_of(broker);
   for (const Watch::Registered& one : registered) {
@@ -224,6 +190,118 @@ Task<void> end_watch(Broker& broker, Watch& watch) {
     one.partition->forget(one.waiter);
   }
   registered.clear();
+}
+
+Task<void> forget_later(Broker& broker, std::shared_ptr<Watch> watch) { co_await forget(broker, *watch); }
+
+// One reading of all partitions, in which a shard whose own do not make the answer complete watches them at once: so the wait
+// for more costs no further message.
+struct Visit {
+  const FetchScope& scope;
+  const FetchGoal& goal;
+  ByOwner<FetchItem*> parts;
+  Watch& watch;
+  bool may_watch;
+};
+
+Task<void> watch_parts(Broker& broker, Visit& visit) {
+  auto& registered = visit.watch.registered[broker.shard()];
+  const std::shared_ptr<Bell>& bell = visit.watch.bell;
+  Turns turns = turns_of(broker);
+  for (const FetchItem* item : visit.parts.of(broker.shard())) {
+    co_await turns.next();
+    const auto partition = broker.partition(item->topic_id, item->wanted->partition);
+    const FetchBound bound = bound_of(visit.scope);
+    if (!partition || (*partition)->leader().bound(bound) != item->bound) {
+      Bell::ring_from(broker, bell);  // it has changed since it was read
+      continue;
+    }
+    const auto waiter = (*partition)->wake_when_beyond(bound, item->bound, [&broker, bell] { Bell::ring_from(broker, bell); });
+    registered.push_back({*partition, waiter});
+  }
+}
+
+// Whether what has been read lets the answer be given before the time is up.
+class Enough {
+ public:
+  void add(const FetchItem& item) {
+    nothing_would_change_it_ |= item.is_complete || item.data.error_code != ErrorCode::kNone;
+    bytes_ += item.data.records.size_bytes();
+  }
+  [[nodiscard]] bool is_reached(std::uint64_t min_bytes) const { return nothing_would_change_it_ || bytes_ >= min_bytes; }
+
+ private:
+  std::uint64_t bytes_ = 0;
+  bool nothing_would_change_it_ = false;
+};
+
+Task<void> visit_parts(Broker& broker, Visit& visit) {
+  constexpr std::size_t kElementsOfOne = 4;
+  co_await forget(broker, visit.watch);
+  const auto& parts = visit.parts.of(broker.shard());
+  Turns turns = turns_of(broker);
+  Budget budget(visit.scope.bytes_max);
+  Enough enough;
+  for (FetchItem* item : parts) {
+    co_await turns.next(kElementsOfOne);
+    const auto partition = broker.partition(item->topic_id, item->wanted->partition);
+    if (partition) {
+      read_partition(**partition, visit.scope, budget, *item);
+    } else {
+      item->data.error_code = partition.error();
+    }
+    enough.add(*item);
+  }
+  if (visit.may_watch && !enough.is_reached(visit.goal.min_bytes)) co_await watch_parts(broker, visit);
+  visit.watch.is_watching[broker.shard()] = visit.watch.registered[broker.shard()].empty() ? 0 : 1;
+}
+
+// Each shard knew only its own share of the limit.
+void cut_to_limit(std::vector<FetchItem>& items, std::uint64_t bytes_max) {
+  Budget budget(bytes_max);
+  for (FetchItem& item : items) {
+    auto& slices = item.data.records.slices;
+    if (slices.empty()) continue;
+    slices.front().size_bytes = budget.take(slices.front().size_bytes, item.first_batch_bytes, item.wanted->partition_max_bytes);
+    if (slices.front().size_bytes == 0) slices.clear();
+  }
+}
+
+bool is_complete(const std::vector<FetchItem>& items, std::uint64_t min_bytes) {
+  Enough enough;
+  bool any_known = false;
+  for (const FetchItem& item : items) {
+    if (!item.is_known) continue;
+    any_known = true;
+    enough.add(item);
+  }
+  return !any_known || enough.is_reached(min_bytes);
+}
+
+// The shards of the parts, and those that still watch what is asked for no longer.
+std::vector<ShardIndex> shards_to_visit(const ByOwner<FetchItem*>& parts, const Watch& watch) {
+  std::vector<ShardIndex> shards = parts.owners();
+  for (ShardIndex shard = 0; shard < watch.is_watching.size(); ++shard) {
+    if (watch.is_watching[shard] != 0 && std::ranges::find(shards, shard) == shards.end()) shards.push_back(shard);
+  }
+  return shards;
+}
+
+// Nobody waits for it.
+void end_watch(Broker& broker, const std::shared_ptr<Watch>& watch) {
+  for (ShardIndex shard = 0; shard < watch->is_watching.size(); ++shard) {
+    if (watch->is_watching[shard] == 0) continue;
+    const Shards::Shard& there = broker.shards().at(shard);
+    there.executor->defer([&there, watch] { there.spawner->spawn("end of a watch", forget_later(*there.broker, watch)); });
+  }
+}
+
+Task<void> wait_for_bell(Broker& broker, std::shared_ptr<Bell> bell, MonotonicTime deadline) {
+  const TimerId timer = broker.ports().timers.start(deadline, [bell] { bell->ring(); });
+  const Broker::WakeId on_shutdown = broker.on_shutdown([bell] { bell->ring(); });
+  co_await bell->rung;
+  broker.ports().timers.cancel(timer);
+  broker.forget_shutdown(on_shutdown);
 }
 
 }  // namespace
@@ -241,48 +319,28 @@ ShardIndex shard_to_read_on(const Broker& broker, const replication::MetadataIma
   return only.value_or(broker.shard());
 }
 
-Task<void> read_all(Broker& broker, const FetchScope& scope, std::vector<FetchItem>& items) {
-  const auto image = broker.image();
-  Reading reading{scope, co_await aside(broker, scope.is_large, [&] {
-                    for (FetchItem& item : items) reset(item);
-                    return distribute(broker, *image, scope, items);
-                  })};
-  co_await on_shards(broker.shards(), broker.shard(), reading.parts.owners(), read_parts, reading);
-  // Each shard knew only its own share.
-  co_await aside(broker, scope.is_large, [&] {
-    Budget budget(scope.bytes_max);
-    for (FetchItem& item : items) {
-      auto& slices = item.data.records.slices;
-      if (slices.empty()) continue;
-      slices.front().size_bytes =
-          budget.take(slices.front().size_bytes, item.first_batch_bytes, item.wanted->partition_max_bytes);
-      if (slices.front().size_bytes == 0) slices.clear();
-    }
-    return true;
-  });
-}
-
-Task<void> wait_for_more(Broker& broker, const FetchScope& scope, std::vector<FetchItem>& items, MonotonicTime deadline) {
-  const auto bell = std::make_shared<Bell>(broker.shards().at(broker.shard()));
-  Watch watch{bound_of(scope), ByOwner<FetchItem*>(broker.shards()), bell, {}};
-  const auto image = broker.image();
-  const bool is_to_wait = co_await aside(broker, scope.is_large, [&] {
-    watch.parts = distribute(broker, *image, scope, items);
-    // What was there when it was read, and is gone from the image by now, has no owner who could ring: it is read again at once.
-    const auto has_gone = [](const FetchItem& item) {
-      return item.is_known && item.data.error_code != ErrorCode::kNone;
-    };
-    return !std::ranges::any_of(items, has_gone);
-  });
-  if (!is_to_wait) co_return;
-  watch.registered.resize(broker.shards().count());
-  const TimerId timer = broker.ports().timers.start(deadline, [bell] { bell->ring(); });
-  const Broker::WakeId on_shutdown = broker.on_shutdown([bell] { bell->ring(); });
-  co_await on_shards(broker.shards(), broker.shard(), watch.parts.owners(), begin_watch, watch);
-  co_await bell->rung;
-  broker.ports().timers.cancel(timer);
-  broker.forget_shutdown(on_shutdown);
-  co_await on_shards(broker.shards(), broker.shard(), watch.parts.owners(), end_watch, watch);
+Task<void> read_until_enough(Broker& broker, const FetchScope& scope, const FetchGoal& goal, std::vector<FetchItem>& items,
+                             LargeRequests::Ticket& ticket) {
+  const auto watch = std::make_shared<Watch>(broker.shards().count());
+  while (true) {
+    const bool is_last = !goal.may_wait || broker.ports().clock.monotonic() >= goal.deadline || broker.is_shutting_down();
+    watch->bell = std::make_shared<Bell>(broker.shards().at(broker.shard()));
+    Visit visit{scope, goal, co_await aside(broker, scope.is_large,
+                                            [&, image = broker.image()] {
+                                              for (FetchItem& item : items) reset(item);
+                                              return distribute(broker, *image, scope, items);
+                                            }),
+                *watch, !is_last};
+    co_await on_shards(broker.shards(), broker.shard(), shards_to_visit(visit.parts, *watch), visit_parts, visit);
+    const bool complete = co_await aside(broker, scope.is_large, [&] {
+      cut_to_limit(items, scope.bytes_max);
+      return is_last || is_complete(items, goal.min_bytes);
+    });
+    if (complete) break;
+    ticket.give_up();
+    co_await wait_for_bell(broker, watch->bell, goal.deadline);
+  }
+  end_watch(broker, watch);
 }
 
 }  // namespace kurier::broker::api

@@ -36,15 +36,20 @@ struct FetchScope {
   bool is_large = false;  // broker/large_requests.h
 };
 
-// Where read_all and wait_for_more are best called: where all partitions are on one shard, there, so that the wait and the
-// reading after it cost no messages; otherwise here.
+struct FetchGoal {
+  std::uint64_t min_bytes = 0;  // of all partitions together
+  MonotonicTime deadline;
+  bool may_wait = true;
+};
+
+// Where read_until_enough is best called: where all partitions are on one shard, there, so that neither reading nor the wait
+// costs a message; otherwise here.
 [[nodiscard]] ShardIndex shard_to_read_on(const Broker& broker, const replication::MetadataImage& image,
                                           const std::vector<FetchItem>& items);
 
-// Fills in the answers, anew at each call.
-Task<void> read_all(Broker& broker, const FetchScope& scope, std::vector<FetchItem>& items);
-
-// After read_all: until one of the partitions has more, or leads no longer, the deadline, or shutdown.
-Task<void> wait_for_more(Broker& broker, const FetchScope& scope, std::vector<FetchItem>& items, MonotonicTime deadline);
+// Fills in the answers: when there is enough, or something that no wait would change, or at the deadline or shutdown. The ticket
+// of a large request is given up before it waits.
+Task<void> read_until_enough(Broker& broker, const FetchScope& scope, const FetchGoal& goal, std::vector<FetchItem>& items,
+                             LargeRequests::Ticket& ticket);
 
 }  // namespace kurier::broker::api

@@ -108,12 +108,31 @@ std::shared_ptr<coordinator::PartitionView> GroupCoordinators::view_of(const Beg
           [open = ports_.open_store, give_up = beginning.views_lost > 1]() -> Result<KeyValueStore*> {
             if (give_up) return fail(Failure::kIo, "it could not be read again and again");
             return open();
+          },
+          [this, partition = beginning.partition](Offset end, std::move_only_function<void()> save) {
+            save_last(partition, end, std::move(save));
           }},
       coordinator::PartitionView::Options{.name = name,
                                           .topic_id = beginning.partition->topic_id(),
                                           .partition = beginning.partition->index(),
                                           .log_directory_id = directory == nullptr ? kZeroUuid : directory->id,
                                           .distrust = beginning.views_lost > 0});
+}
+
+// While the node goes on, only what is durable already: nobody waits for the flush of a log that others lead.
+void GroupCoordinators::save_last(const std::shared_ptr<Partition>& partition, Offset end,
+                                  std::move_only_function<void()> save) {
+  if (is_stopping_) {
+    last_saves_.push_back({partition, end, std::move(save)});
+  } else if (partition->log().recovery_point() >= end) {
+    ports_.reads.run(std::move(save));
+  }
+}
+
+void GroupCoordinators::save_views() {
+  for (LastSave& last : std::exchange(last_saves_, {})) {
+    if (last.partition->log().recovery_point() >= last.end) last.save();
+  }
 }
 
 void GroupCoordinators::leads_no_longer(const std::shared_ptr<Partition>& partition) {
@@ -162,6 +181,7 @@ void GroupCoordinators::expire_offsets() {
 }
 
 void GroupCoordinators::resign_all() {
+  is_stopping_ = true;
   for (const auto& [index, runtime] : std::exchange(runtimes_, {})) runtime->resign();
 }
 

@@ -580,7 +580,8 @@ Result<void> Node::finish_stop() {
   cleaner_pool_.reset();  // what it is doing ends; nobody goes on with it
   coordinator_reads_.stop();  // what resigned coordinators had to save
   for (ShardRuntime& shard : runtimes_) shard.logs->close_logs();
-  state_store_->close();  // behind the logs: no view is durable before what it is of
+  for (ShardRuntime& shard : runtimes_) shard.groups->save_views();  // behind the logs
+  state_store_->close();
   checkpoints_.write_now();
   TRY(controller_->close());  // before the marks: they say that the metadata log is whole, too
   TRY(directories_.mark_clean(epoch));

@@ -525,8 +525,10 @@ void CoordinatorWorld::check_log(storage::Log& log, bool knows_its_gaps) {
     return fail(error.what());
   }
   // Who cannot tell a gap of compaction from what a power cut took out of the middle leaves both (LogOptions).
-  if (death_ == Death::kPowerCut && !knows_its_gaps) history_.forget_missing(durable_, content);
-  if (std::string fault = history_.learn(content); !fault.empty()) return fail(fault);
+  const bool may_have_gaps = death_ != Death::kKill && !knows_its_gaps;
+  if (may_have_gaps) history_.forget_missing(durable_, content);
+  if (std::string fault = history_.learn(content, may_have_gaps); !fault.empty()) return fail(fault);
+  if (may_have_gaps) history_.reaches(end);
   if (!(replayed(content) == history_.state()))
     return fail(fmt::format("the log replayed from empty has\n{}where what was appended to it says\n{}",
                             described(replayed(content)), described(history_.state())));

@@ -132,6 +132,7 @@ Result<void> SimulatedBroker::stop() {
   groups_->resign_all();
   work_until_idle();
   logs_->close_logs();
+  groups_->save_views();
   TRY(store_.flush());
   std::vector<DirectoryOffsets> offsets(1);
   logs_->collect_offsets(offsets);

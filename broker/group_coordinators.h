@@ -29,6 +29,7 @@ class GroupCoordinators final : public PartitionObserver {
     WorkPool& reads;  // one thread: of the log and of views, in turn
     LogDirectories& directories;
     std::function<Result<KeyValueStore*>()> open_store;  // of views; on the pool, whenever one is opened
+    std::function<std::shared_ptr<const replication::MetadataImage>()> image;  // the shard's newest
   };
   static constexpr const char* kTopic = "__consumer_offsets";
   GroupCoordinators(Ports ports, const config::NodeConfig& config);
@@ -66,12 +67,15 @@ class GroupCoordinators final : public PartitionObserver {
   struct Beginning {
     std::shared_ptr<Partition> partition;
     PartitionPorts ports;
+    bool after_clean_stop = false;  // of this node: no deletion was interrupted
     int views_lost = 0;  // one after the other, since this leads the partition
   };
   void begin(const Beginning& beginning);
   [[nodiscard]] std::shared_ptr<coordinator::PartitionView> view_of(const Beginning& beginning,
                                                                     const std::string& name);
   void save_last(const std::shared_ptr<Partition>& partition, Offset end, std::move_only_function<void()> save);
+  static Task<void> go_on_with_deletions(GroupCoordinators& self, std::shared_ptr<GroupRuntime> runtime,
+                                         std::shared_ptr<Partition> partition);
   void expire_offsets();
   void erase_views(TopicId topic);
 

@@ -323,7 +323,7 @@ Result<void> Node::start_shards() {
     shard.control = std::make_unique<ClusterControl>(reactor, control_->reactor(), *controller_, *metadata_fetches_, config_.node_id);
     shard.groups = std::make_unique<GroupCoordinators>(
         GroupCoordinators::Ports{clock_, reactor, reactor, reactor, random_, coordinator_reads_, directories_,
-                                 [this] { return state_store_->open(); }},
+                                 [this] { return state_store_->open(); }, [&shard] { return shard.broker->image(); }},
         config_);
     shard.broker = std::make_unique<Broker>(Broker::Ports{clock_, reactor, reactor, random_, large_requests_}, config_,
                                             cluster_id_, controller_->kraft_version(), *shard.control, *shard.groups,

@@ -57,12 +57,15 @@ Task<std::expected<std::shared_ptr<GroupRuntime>, protocol::ErrorCode>> GroupCoo
 
 void GroupCoordinators::leads(const std::shared_ptr<Partition>& partition, PartitionPorts ports) {
   if (partition->topic() != kTopic) return;
-  ports_.executor.post([this, partition, ports] {
+  const LogDirectoryState* directory = ports_.directories.holding(partition->log().directory());
+  const bool after_clean_stop = directory != nullptr && directory->was_clean;  // so until the logs are loaded
+  ports_.executor.post([this, partition, ports, after_clean_stop] {
+    const Beginning beginning{partition, ports, after_clean_stop};
     if (started_) {
-      begin({partition, ports});
+      begin(beginning);
     } else {
       not_begun_.erase(partition->index());
-      not_begun_.emplace(partition->index(), Beginning{partition, ports});
+      not_begun_.emplace(partition->index(), beginning);
     }
   });
 }
@@ -75,11 +78,11 @@ void GroupCoordinators::start(const replication::MetadataImage& image) {
 }
 
 void GroupCoordinators::begin(const Beginning& beginning) {
-  const auto& [partition, ports, views_lost] = beginning;
+  const auto& [partition, ports, after_clean_stop, views_lost] = beginning;
   if (auto old = runtimes_.extract(partition->index())) old.mapped()->resign();
   const std::string name = fmt::format("{}-{}", kTopic, partition->index().value());
   auto view = view_of(beginning, name);
-  const auto lost = [this, again = Beginning{partition, ports, views_lost + 1}] {
+  const auto lost = [this, again = Beginning{partition, ports, false, views_lost + 1}] {
     // Whoever called is still in the old one.
     ports_.executor.post([this, again] {
       const auto found = runtimes_.find(again.partition->index());
@@ -96,6 +99,24 @@ void GroupCoordinators::begin(const Beginning& beginning) {
       partition->leader().leader_epoch(), config_.offsets.commit_timeout, GroupRuntime::View{view, lost});
   runtimes_[partition->index()] = runtime;
   runtime->begin();
+  if (!after_clean_stop)
+    ports_.spawner.spawn("deletions", go_on_with_deletions(*this, std::move(runtime), partition));
+}
+
+// A kill, or another view, has ended the sweep that a deletion began, or kept it from beginning. What was committed since this leads
+// is of topics that there are, which another shard may have known first. (Apache Kafka leaves it until it expires.)
+Task<void> GroupCoordinators::go_on_with_deletions(GroupCoordinators& self, std::shared_ptr<GroupRuntime> runtime,
+                                                   std::shared_ptr<Partition> partition) {
+  constexpr std::chrono::milliseconds kNever = std::chrono::hours(24 * 365);
+  co_await GroupRuntime::until_loaded(runtime, kNever);
+  if (runtime->availability() != protocol::ErrorCode::kNone) co_return;
+  const Offset end = partition->log().log_end_offset();
+  self.sweeper_.forget(
+      runtime, [&self, end](const coordinator::TopicPartition& at, const coordinator::CommittedOffset& offset) {
+        if (offset.record_offset >= end) return false;
+        const auto image = self.ports_.image();
+        return (offset.topic_id.is_zero() ? image->topic(at.topic) : image->topic(offset.topic_id)) == nullptr;
+      });
 }
 
 // A view that was lost is made anew; if that is lost too, the disk is not to be relied on.
@@ -108,12 +129,31 @@ std::shared_ptr<coordinator::PartitionView> GroupCoordinators::view_of(const Beg
           [open = ports_.open_store, give_up = beginning.views_lost > 1]() -> Result<KeyValueStore*> {
             if (give_up) return fail(Failure::kIo, "it could not be read again and again");
             return open();
+          },
+          [this, partition = beginning.partition](Offset end, std::move_only_function<void()> save) {
+            save_last(partition, end, std::move(save));
           }},
       coordinator::PartitionView::Options{.name = name,
                                           .topic_id = beginning.partition->topic_id(),
                                           .partition = beginning.partition->index(),
                                           .log_directory_id = directory == nullptr ? kZeroUuid : directory->id,
                                           .distrust = beginning.views_lost > 0});
+}
+
+// While the node goes on, only what is durable already: nobody waits for the flush of a log that others lead.
+void GroupCoordinators::save_last(const std::shared_ptr<Partition>& partition, Offset end,
+                                  std::move_only_function<void()> save) {
+  if (is_stopping_) {
+    last_saves_.push_back({partition, end, std::move(save)});
+  } else if (partition->log().recovery_point() >= end) {
+    ports_.reads.run(std::move(save));
+  }
+}
+
+void GroupCoordinators::save_views() {
+  for (LastSave& last : std::exchange(last_saves_, {})) {
+    if (last.partition->log().recovery_point() >= last.end) last.save();
+  }
 }
 
 void GroupCoordinators::leads_no_longer(const std::shared_ptr<Partition>& partition) {
@@ -162,6 +202,7 @@ void GroupCoordinators::expire_offsets() {
 }
 
 void GroupCoordinators::resign_all() {
+  is_stopping_ = true;
   for (const auto& [index, runtime] : std::exchange(runtimes_, {})) runtime->resign();
 }
 

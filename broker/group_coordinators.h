@@ -7,6 +7,7 @@
 #include <functional>
 #include <map>
 #include <memory>
+#include <vector>
 
 #include "broker/log_manager.h"
 #include "broker/offset_sweeper.h"
@@ -28,6 +29,7 @@ class GroupCoordinators final : public PartitionObserver {
     WorkPool& reads;  // one thread: of the log and of views, in turn
     LogDirectories& directories;
     std::function<Result<KeyValueStore*>()> open_store;  // of views; on the pool, whenever one is opened
+    std::function<std::shared_ptr<const replication::MetadataImage>()> image;  // the shard's newest
   };
   static constexpr const char* kTopic = "__consumer_offsets";
   GroupCoordinators(Ports ports, const config::NodeConfig& config);
@@ -55,18 +57,25 @@ class GroupCoordinators final : public PartitionObserver {
   void expire_offsets_regularly();
   // Before a clean stop: what deleted topics have left is forgotten.
   void finish_deletions() { sweeper_.finish(); }
-  // Whoever waits is answered, and nothing is answered from now on.
+  // The node stops: whoever waits is answered, and nothing is answered from now on.
   void resign_all();
+  // What of the views of resigned coordinators was not saved yet, now that the logs are closed. On any thread, when the pool
+  // has stopped. A log that could not be flushed has none: no view is durable before what it is of.
+  void save_views();
 
  private:
   struct Beginning {
     std::shared_ptr<Partition> partition;
     PartitionPorts ports;
+    bool after_clean_stop = false;  // of this node: no deletion was interrupted
     int views_lost = 0;  // one after the other, since this leads the partition
   };
   void begin(const Beginning& beginning);
   [[nodiscard]] std::shared_ptr<coordinator::PartitionView> view_of(const Beginning& beginning,
                                                                     const std::string& name);
+  void save_last(const std::shared_ptr<Partition>& partition, Offset end, std::move_only_function<void()> save);
+  static Task<void> go_on_with_deletions(GroupCoordinators& self, std::shared_ptr<GroupRuntime> runtime,
+                                         std::shared_ptr<Partition> partition);
   void expire_offsets();
   void erase_views(TopicId topic);
 
@@ -75,6 +84,13 @@ class GroupCoordinators final : public PartitionObserver {
   coordinator::GroupOptions options_;
   std::map<PartitionIndex, std::shared_ptr<GroupRuntime>> runtimes_;
   bool started_ = false;
+  bool is_stopping_ = false;
+  struct LastSave {
+    std::shared_ptr<Partition> partition;
+    Offset end;  // of the log, as far as the view has it
+    std::move_only_function<void()> save;
+  };
+  std::vector<LastSave> last_saves_;
   std::int32_t partitions_;
   std::map<PartitionIndex, Beginning> not_begun_;
   OffsetSweeper sweeper_;

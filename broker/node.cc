@@ -323,7 +323,7 @@ Result<void> Node::start_shards() {
     shard.control = std::make_unique<ClusterControl>(reactor, control_->reactor(), *controller_, *metadata_fetches_, config_.node_id);
     shard.groups = std::make_unique<GroupCoordinators>(
         GroupCoordinators::Ports{clock_, reactor, reactor, reactor, random_, coordinator_reads_, directories_,
-                                 [this] { return state_store_->open(); }},
+                                 [this] { return state_store_->open(); }, [&shard] { return shard.broker->image(); }},
         config_);
     shard.broker = std::make_unique<Broker>(Broker::Ports{clock_, reactor, reactor, random_, large_requests_}, config_,
                                             cluster_id_, controller_->kraft_version(), *shard.control, *shard.groups,
@@ -580,7 +580,8 @@ Result<void> Node::finish_stop() {
   cleaner_pool_.reset();  // what it is doing ends; nobody goes on with it
   coordinator_reads_.stop();  // what resigned coordinators had to save
   for (ShardRuntime& shard : runtimes_) shard.logs->close_logs();
-  state_store_->close();  // behind the logs: no view is durable before what it is of
+  for (ShardRuntime& shard : runtimes_) shard.groups->save_views();  // behind the logs
+  state_store_->close();
   checkpoints_.write_now();
   TRY(controller_->close());  // before the marks: they say that the metadata log is whole, too
   TRY(directories_.mark_clean(epoch));

@@ -7,7 +7,7 @@ namespace kurier::broker {
 
 void OffsetSweeper::expire(const std::shared_ptr<GroupRuntime>& runtime) {
   for (const Job& job : jobs_) {
-    if (job.sweep.topics.empty() && job.runtime.lock() == runtime) return;
+    if (!job.sweep.topics.any() && job.runtime.lock() == runtime) return;
   }
   add(runtime, {});
 }
@@ -15,14 +15,18 @@ void OffsetSweeper::expire(const std::shared_ptr<GroupRuntime>& runtime) {
 void OffsetSweeper::forget(const std::shared_ptr<GroupRuntime>& runtime, const coordinator::DeletedTopics& topics) {
   if (topics.empty()) return;
   for (Job& job : jobs_) {
-    if (job.has_begun || job.sweep.topics.empty() || job.runtime.lock() != runtime) continue;
-    job.sweep.topics.insert(topics.begin(), topics.end());
+    if (job.has_begun || !job.sweep.topics.any() || job.runtime.lock() != runtime) continue;
+    job.sweep.topics.deleted.insert(topics.begin(), topics.end());
     return;
   }
-  add(runtime, topics);
+  add(runtime, {.deleted = topics});
 }
 
-void OffsetSweeper::add(const std::shared_ptr<GroupRuntime>& runtime, coordinator::DeletedTopics topics) {
+void OffsetSweeper::forget(const std::shared_ptr<GroupRuntime>& runtime, coordinator::IsGone is_gone) {
+  add(runtime, {.deleted = {}, .others = std::move(is_gone)});
+}
+
+void OffsetSweeper::add(const std::shared_ptr<GroupRuntime>& runtime, coordinator::GoneTopics topics) {
   jobs_.push_back({runtime, {.topics = std::move(topics)}});
   go_on();
 }
@@ -58,7 +62,7 @@ bool OffsetSweeper::do_part(Job& job) {
 
 void OffsetSweeper::finish() {
   for (Job& job : std::exchange(jobs_, {})) {
-    while (!job.sweep.topics.empty() && do_part(job)) {
+    while (job.sweep.topics.any() && do_part(job)) {
     }
   }
 }

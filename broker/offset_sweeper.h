@@ -2,7 +2,7 @@
 // after the other, a bounded part at each turn of the shard, so that it serves everybody else in between; no faster than the view
 // of the coordinator can be saved.
 //
-// What is not over when a coordinator resigns is left to expiry; a deletion that a clean stop interrupts is finished first, so that
+// What is not over when a coordinator resigns is left to the next one; a deletion that a clean stop interrupts is finished first, so that
 // a topic that is made again does not find the offsets of the one before. On the shard's thread.
 #pragma once
 
@@ -26,6 +26,8 @@ class OffsetSweeper {
   // What has expired. Nothing if that is under way there already.
   void expire(const std::shared_ptr<GroupRuntime>& runtime);
   void forget(const std::shared_ptr<GroupRuntime>& runtime, const coordinator::DeletedTopics& topics);
+  // What a deletion has left that nobody has carried on. `is_gone` is asked on this thread, as long as the coordinator lives.
+  void forget(const std::shared_ptr<GroupRuntime>& runtime, coordinator::IsGone is_gone);
   // Deletions to their end, now; nothing else goes on.
   void finish();
 
@@ -35,7 +37,7 @@ class OffsetSweeper {
     coordinator::OffsetSweep sweep;
     bool has_begun = false;
   };
-  void add(const std::shared_ptr<GroupRuntime>& runtime, coordinator::DeletedTopics topics);
+  void add(const std::shared_ptr<GroupRuntime>& runtime, coordinator::GoneTopics topics);
   void go_on();
   void take_turn();
   // False: it is over.

@@ -256,30 +256,31 @@ OffsetFetchResponse::OffsetFetchResponseGroup fetch_offsets(const OffsetFetchReq
   return response;
 }
 
-namespace {
-
-bool is_of(const DeletedTopics& topics, const TopicPartition& partition, const CommittedOffset& offset) {
-  for (auto at = topics.lower_bound({partition.topic, {}}); at != topics.end() && at->name == partition.topic; ++at) {
+bool GoneTopics::include(const TopicPartition& partition, const CommittedOffset& offset) const {
+  if (others && others(partition, offset)) return true;
+  for (auto at = deleted.lower_bound({partition.topic, {}}); at != deleted.end() && at->name == partition.topic; ++at) {
     if (offset.topic_id.is_zero() || offset.topic_id == at->id) return true;
   }
   return false;
 }
 
-// Before the first offset of the first topic, unless that is passed.
-TopicPartition begin_of(const DeletedTopics& topics, const std::optional<TopicPartition>& after) {
-  TopicPartition first{topics.begin()->name, std::numeric_limits<std::int32_t>::min()};
+std::optional<TopicPartition> GoneTopics::begin(const std::optional<TopicPartition>& after) const {
+  if (others) return after;
+  TopicPartition first{deleted.begin()->name, std::numeric_limits<std::int32_t>::min()};
   return after ? std::max(*after, first) : first;
 }
 
-}  // namespace
+bool GoneTopics::end_before(const TopicPartition& partition) const {
+  return !others && partition.topic > deleted.rbegin()->name;
+}
 
-OffsetsPart offsets_of_topics(const std::string& group, const DeletedTopics& topics, const GroupStateReader& state,
+OffsetsPart offsets_of_topics(const std::string& group, const GoneTopics& topics, const GroupStateReader& state,
                               const std::optional<TopicPartition>& after, std::size_t count) {
   OffsetsPart part;
-  state.visit_offsets(group, begin_of(topics, after),
+  state.visit_offsets(group, topics.begin(after),
                       [&](const TopicPartition& partition, const CommittedOffset& offset) {
-                        if (partition.topic > topics.rbegin()->name) return false;
-                        if (is_of(topics, partition, offset))
+                        if (topics.end_before(partition)) return false;
+                        if (topics.include(partition, offset))
                           part.records.push_back(offset_tombstone(group, partition));
                         if (++part.looked_at < count) return true;
                         part.last = partition;
@@ -288,25 +289,25 @@ OffsetsPart offsets_of_topics(const std::string& group, const DeletedTopics& top
   return part;
 }
 
-OffsetsPart pending_offsets_of_topics(const std::string& group, const DeletedTopics& topics,
+OffsetsPart pending_offsets_of_topics(const std::string& group, const GoneTopics& topics,
                                       const GroupStateReader& state, const std::optional<TopicPartition>& after,
                                       std::size_t count) {
   OffsetsPart part;
   std::optional<TopicPartition> gone;  // several producers may have the same partition pending
   std::optional<TopicPartition> before;
-  state.visit_pending(group, begin_of(topics, after),
+  state.visit_pending(group, topics.begin(after),
                       [&](ProducerId, const TopicPartition& partition, const CommittedOffset& offset) {
-                        if (partition.topic > topics.rbegin()->name) return false;
+                        if (topics.end_before(partition)) return false;
                         if (part.looked_at >= count && before != partition) {
                           part.last = before;
                           return false;
                         }
                         before = partition;
                         ++part.looked_at;
-                        if (gone == partition || !is_of(topics, partition, offset)) return true;
+                        if (gone == partition || !topics.include(partition, offset)) return true;
                         gone = partition;
                         const auto committed = state.offset(group, partition.topic, partition.partition);
-                        const bool goes_with_it = committed && is_of(topics, partition, *committed);
+                        const bool goes_with_it = committed && topics.include(partition, *committed);
                         if (!goes_with_it) part.records.push_back(offset_tombstone(group, partition));
                         return true;
                       });

@@ -3,7 +3,10 @@
 // functions.
 #pragma once
 
+#include <functional>
+#include <optional>
 #include <set>
+#include <string>
 #include <vector>
 
 #include "coordinator/group/classic_group.h"
@@ -82,11 +85,23 @@ struct DeletedTopic {
   auto operator<=>(const DeletedTopic&) const = default;
 };
 using DeletedTopics = std::set<DeletedTopic>;
-[[nodiscard]] OffsetsPart offsets_of_topics(const std::string& group, const DeletedTopics& topics,
+// Whether the offset is of a topic that is gone, where that is not known by the topics' names.
+using IsGone = std::function<bool(const TopicPartition&, const CommittedOffset&)>;
+struct GoneTopics {
+  DeletedTopics deleted;
+  IsGone others = {};
+
+  [[nodiscard]] bool any() const { return !deleted.empty() || others; }
+  [[nodiscard]] bool include(const TopicPartition& partition, const CommittedOffset& offset) const;
+  // Where the offsets begin that may be theirs, unless that is passed.
+  [[nodiscard]] std::optional<TopicPartition> begin(const std::optional<TopicPartition>& after) const;
+  [[nodiscard]] bool end_before(const TopicPartition& partition) const;
+};
+[[nodiscard]] OffsetsPart offsets_of_topics(const std::string& group, const GoneTopics& topics,
                                             const GroupStateReader& state, const std::optional<TopicPartition>& after,
                                             std::size_t count);
 // The same of what transactions have pending, where the group has not committed such an offset too.
-[[nodiscard]] OffsetsPart pending_offsets_of_topics(const std::string& group, const DeletedTopics& topics,
+[[nodiscard]] OffsetsPart pending_offsets_of_topics(const std::string& group, const GoneTopics& topics,
                                                     const GroupStateReader& state,
                                                     const std::optional<TopicPartition>& after, std::size_t count);
 

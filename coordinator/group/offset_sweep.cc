@@ -41,7 +41,7 @@ Outcome GroupCoordinator::sweep(OffsetSweep& sweep, Now now) {
       sweep.groups.assign(std::make_move_iterator(ids.begin()), std::make_move_iterator(ids.end()));
     }
     const std::size_t looked_at =
-        sweep.topics.empty() ? expire_part(sweep, room, now, records, ended) : forget_part(sweep, room, records);
+        sweep.topics.any() ? forget_part(sweep, room, records) : expire_part(sweep, room, now, records, ended);
     room -= std::min(room, looked_at + kSweepGroupOffsets);
   }
   if (records.empty()) return outcome;

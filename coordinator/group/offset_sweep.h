@@ -1,5 +1,5 @@
 // OffsetSweep: where a walk over all groups of a coordinator stands that forgets offsets: those that have expired, with the empty
-// groups that have none left (offsets.retention.minutes), or those of deleted topics. GroupCoordinator::sweep does a bounded part
+// groups that have none left (offsets.retention.minutes), or those of topics that are gone. GroupCoordinator::sweep does a bounded part
 // of it; its caller has others to serve before the next one.
 //
 // Each part decides by the state at its time. A group of which several parts were taken may have got a commit where the walk had
@@ -19,7 +19,7 @@ namespace kurier::coordinator {
 inline constexpr std::size_t kSweepGroupOffsets = 16;
 
 struct OffsetSweep {
-  DeletedTopics topics;  // none: what has expired
+  GoneTopics topics;  // none: what has expired
   std::size_t part = 256;  // offsets that are looked at in one
   bool is_over = false;
 

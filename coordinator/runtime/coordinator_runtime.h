@@ -5,6 +5,10 @@
 // offsets that they got; where the log refuses them nothing was replayed and the machine hears of it; when the high watermark
 // has passed an append the machine hears of that, and gives the answers that waited. Everything on the partition's shard.
 //
+// Nobody is told what may be taken back: it answers when all that it has replayed is committed, and who has read waits until
+// what was there is. An append that outlives the commit timeout has failed for whoever made it; its records stay in the log
+// and in the state, and count for readers when they are committed, as in Apache Kafka.
+//
 // With a view (view/partition_view.h), which holds the machine's durable state, only what the view lacks of the log is replayed.
 // If the view turns out to be unreadable, everybody who waits is sent away and the owner begins anew, without it.
 //
@@ -77,9 +81,9 @@ class CoordinatorRuntime final : public RecordLogObserver,
     loading_is_over();
     log_->observe(nullptr);
     if (timer_ != 0) ports_.timers.cancel(std::exchange(timer_, 0));
-    for (const InFlight& append : std::exchange(appends_, {})) {
-      for (Event<bool>* reader : append.readers) reader->set(false);
-    }
+    if (load_wait_ != nullptr) std::exchange(load_wait_, nullptr)->set(false);
+    for (const Reader& reader : std::exchange(readers_, {})) reader.committed->set(false);
+    appends_.clear();
     works_.clear();
     outcomes_.clear();
     if (view_) view_->close();
@@ -141,12 +145,14 @@ class CoordinatorRuntime final : public RecordLogObserver,
   // False: work that can wait would only fill the memory now.
   [[nodiscard]] bool has_room() const { return !view_ || view_->has_room(); }
   [[nodiscard]] Now now() const { return {ports_.clock.monotonic(), ports_.clock.wall()}; }
-  // Whether everything that has been appended by now was committed before the commit timeout.
+  // Whether everything that has been appended by now, whatever became of it, is committed before the commit timeout.
   static Task<bool> until_committed(std::shared_ptr<CoordinatorRuntime> self) {
-    if (!self->is_sound()) co_return false;
-    if (self->appends_.empty()) co_return true;
+    if (!self->is_sound() || self->state_ != State::kActive) co_return false;
+    if (self->replayed_to_ <= self->high_watermark_) co_return true;
     Event<bool> committed;
-    self->appends_.back().readers.push_back(&committed);
+    self->readers_.push_back(
+        {self->replayed_to_, self->ports_.clock.monotonic() + self->commit_timeout_, &committed});
+    self->arm();
     co_return co_await committed;
   }
 
@@ -154,6 +160,7 @@ class CoordinatorRuntime final : public RecordLogObserver,
   void committed_to(Offset high_watermark) override {
     high_watermark_ = std::max(high_watermark_, high_watermark);
     if (view_) view_->committed_to(high_watermark);
+    if (load_wait_ != nullptr) return std::exchange(load_wait_, nullptr)->set(true);
     if (!busy_) settle();
   }
 
@@ -163,7 +170,11 @@ class CoordinatorRuntime final : public RecordLogObserver,
     AppendId id = 0;
     Offset end;
     MonotonicTime deadline;
-    std::vector<Event<bool>*> readers;
+  };
+  struct Reader {
+    Offset end;  // of what it has seen
+    MonotonicTime deadline;
+    Event<bool>* committed;
   };
 
   static Task<void> load(std::shared_ptr<CoordinatorRuntime> self) {
@@ -182,7 +193,15 @@ class CoordinatorRuntime final : public RecordLogObserver,
       next = *begun;
     }
     const Offset first = next;
-    while (self->state_ == State::kLoading && next < self->log_->log_end_offset()) {
+    while (self->state_ == State::kLoading) {
+      if (next >= self->log_->log_end_offset()) {
+        if (next <= self->log_->high_watermark()) break;
+        Event<bool> committed;
+        self->load_wait_ = &committed;
+        self->log_->observe(self.get());
+        co_await committed;
+        continue;
+      }
       const Offset end = self->log_->log_end_offset();
       const auto chunk = co_await self->log_->read(next, kChunkBytes);
       if (self->state_ != State::kLoading) co_return;
@@ -240,6 +259,10 @@ class CoordinatorRuntime final : public RecordLogObserver,
         finish(protocol::ErrorCode::kNone);
       } else if (!appends_.empty() && appends_.front().deadline <= ports_.clock.monotonic()) {
         finish(protocol::ErrorCode::kRequestTimedOut);
+      } else if (!readers_.empty() && readers_.front().end <= high_watermark_) {
+        answer_reader(true);
+      } else if (!readers_.empty() && readers_.front().deadline <= ports_.clock.monotonic()) {
+        answer_reader(false);
       } else if (!works_.empty()) {
         Work work = std::move(works_.front());
         works_.pop_front();
@@ -276,14 +299,12 @@ class CoordinatorRuntime final : public RecordLogObserver,
       }
       replay(part, append.transaction, appended->first_offset);
       end = appended->end_offset;
-      if (view_) {
-        if (appended->first_offset != replayed_to_) view_->missed_something();
-        replayed_to_ = end;
-        view_->reflects({replayed_to_, epoch_});
-      }
+      if (view_ && appended->first_offset != replayed_to_) view_->missed_something();
+      replayed_to_ = end;
+      if (view_) view_->reflects({replayed_to_, epoch_});
       done += part.size();
     }
-    appends_.push_back({append.id, end, ports_.clock.monotonic() + commit_timeout_, {}});
+    appends_.push_back({append.id, end, ports_.clock.monotonic() + commit_timeout_});
   }
 
   void replay(std::span<const CoordinatorRecord> records, const std::optional<TransactionOfAppend>& transaction,
@@ -303,7 +324,12 @@ class CoordinatorRuntime final : public RecordLogObserver,
     appends_.pop_front();
     const bool ok = error == protocol::ErrorCode::kNone;
     outcomes_.push_back(ok ? machine_->committed(done.id, now()) : machine_->append_failed(done.id, error, now()));
-    for (Event<bool>* reader : done.readers) reader->set(ok);
+  }
+
+  void answer_reader(bool committed) {
+    Event<bool>* event = readers_.front().committed;
+    readers_.pop_front();
+    event->set(committed);
   }
 
   template <class Answers>
@@ -317,6 +343,7 @@ class CoordinatorRuntime final : public RecordLogObserver,
   void arm() {
     auto next = machine_->next_deadline();
     if (!appends_.empty() && (!next || appends_.front().deadline < *next)) next = appends_.front().deadline;
+    if (!readers_.empty() && (!next || readers_.front().deadline < *next)) next = readers_.front().deadline;
     if (!next || (timer_ != 0 && timer_at_ <= *next)) return;
     if (timer_ != 0) ports_.timers.cancel(timer_);
     timer_at_ = *next;
@@ -341,11 +368,13 @@ class CoordinatorRuntime final : public RecordLogObserver,
   std::deque<Work> works_;  // not begun yet
   std::deque<Outcome> outcomes_;  // not carried out yet
   std::deque<InFlight> appends_;  // in the log, not committed yet
+  std::deque<Reader> readers_;  // in the order of what they wait for
   Offset high_watermark_{0};
   Offset replayed_to_{0};
   RequestToken last_token_ = 0;
   std::map<RequestToken, Event<Answered>*> waiting_;
   std::list<Event<bool>*> wait_for_load_;
+  Event<bool>* load_wait_ = nullptr;  // for the high watermark
   TimerId timer_ = 0;
   MonotonicTime timer_at_;
 };

@@ -338,10 +338,15 @@ void PartitionView::close() {
   const bool has_news = !(saved_ == position_) || !unsaved_.empty();
   if (!has_news || !saves_ || !is_sound() || position_.offset > committed_ || (saving_ && !writing_)) return;
   auto last = std::make_shared<const Layer>(Layer{std::exchange(unsaved_, {}), position_});
-  ports_.pool.run([self = shared_from_this(), last = std::move(last)] {
+  auto save = [self = shared_from_this(), last = std::move(last)] {
     const auto result = self->write(*last);
     if (!result) LOG_WARN("the view of {} was not saved: {}", self->options_.name, result.error().context);
-  });
+  };
+  if (ports_.save_last) {
+    ports_.save_last(position_.offset, std::move(save));
+  } else {
+    ports_.pool.run(std::move(save));
+  }
 }
 
 }  // namespace kurier::coordinator

@@ -50,6 +50,9 @@ class PartitionView final : public std::enable_shared_from_this<PartitionView> {
     WorkPool& pool;  // one thread
     // On the pool, whenever a view is opened. An error: there is no store, everything is kept in memory.
     std::function<Result<KeyValueStore*>()> open_store;
+    // Takes what a view that is closed has to save: to do it when the log is durable up to `end` and nothing else works on the
+    // view, or to drop it. Null: the pool does it, nothing that is committed is ever lost.
+    std::function<void(Offset end, std::move_only_function<void()> save)> save_last = {};
   };
   struct Options {
     std::string name;  // for the log
@@ -73,7 +76,7 @@ class PartitionView final : public std::enable_shared_from_this<PartitionView> {
   // The view must not go on from its position, since it has missed something of the log. What is stored stays as it is.
   void missed_something();
   void committed_to(Offset high_watermark);
-  // Saves what is committed, and forgets the log. Nothing is called afterwards.
+  // Hands over what is committed and not saved (Ports::save_last), and forgets the log. Nothing is called afterwards.
   void close();
 
   using Visit = KeyValueStore::Visit;

@@ -68,6 +68,14 @@ def insert(events, before, kind, *words):
     events.append(event(events[before].stamp_us - 5, kind, *words))
 
 
+def absent(says_so):
+    """b is not in one generation, in which a has its partition, and comes back."""
+    events = [("owns", "b", "0"), *(("got", "b", "0", i, i) for i in range(5)), ("committed", "b", "0", 5),
+              ("owns", "a", "0"), *(("got", "a", "0", i, i) for i in range(5, 20)), ("committed", "a", "0", 20),
+              ("owns", "a"), *([("owns", "b")] if says_so else []), ("owns", "b", "0"), *(("got", "b", "0", i, i) for i in range(20, 30))]
+    return [event(10 * i, *each) for i, each in enumerate(events)]
+
+
 PLANTED = [
     ("a record that nobody got", "nobody got [29]", lambda events: events.pop(where(events, "got", "b", "1", 29))),
     ("a gap", "got 13 where 12 comes next", lambda events: events.pop(where(events, "got", "a", "0", 12))),
@@ -102,6 +110,12 @@ def planted(checks):
     end = reset[-1].stamp_us
     reset += [event(end + 1, "reset", "0", 2), event(end + 2, "observed", "0", 2), event(end + 3, "committed", "a", "0", 2)]
     checks.check("checker: a reset goes back", is_sound, reset)
+
+    def comes_back():
+        assert faults(absent(says_so=True), {"0": 30}) == []
+        # Nobody can tell that from records that were skipped: agents say that a member has nothing, also if that is soon over.
+        assert any("b got 20 where 5 comes next" in each for each in faults(absent(says_so=False), {"0": 30}))
+    checks.check("checker: a member that was not in a generation goes on where the group is", comes_back)
     for name, text, change in PLANTED:
         checks.check("checker: " + name, sees, text, change)
 

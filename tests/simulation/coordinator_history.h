@@ -5,6 +5,7 @@
 // assignment in one generation, a generation that goes back.
 #pragma once
 
+#include <algorithm>
 #include <map>
 #include <optional>
 #include <string>
@@ -16,8 +17,11 @@ namespace kurier::simulation {
 
 class CoordinatorHistory {
  public:
-  // Batches as they follow each other; those that are known are compared. What is wrong, or nothing.
-  std::string learn(const std::vector<test::DecodedBatch>& batches);
+  // Batches as they follow each other; those that are known are compared. What is wrong, or nothing. `may_have_gaps`: also among
+  // those that are not known.
+  std::string learn(const std::vector<test::DecodedBatch>& batches, bool may_have_gaps = false);
+  // The log ends there, or later: the rest of it is a gap.
+  void reaches(Offset end) { end_ = std::max(end_, end); }
   // The log ends there now: what came later is as if it had never been.
   void forget_from(Offset end);
   // What is not in `batches` is as if it had never been, from `from` on.

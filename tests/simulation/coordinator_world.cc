@@ -313,8 +313,7 @@ void CoordinatorWorld::happen_to_the_broker() {
       if (one_in(4)) ++counts_["full disk"], machine_.space_left_is(below(2000));
       return;
     case 6:
-      // A coordinator that loads again tells assignments that the log may still lose: a known gap.
-      if (!one_in(8) || death_ == Death::kFlushed) return;
+      if (!one_in(8)) return;
       store_.reading_fails(reading_fails_ = true);
       view_must_last_ = false;
       ++counts_["unreadable view"];
@@ -430,9 +429,6 @@ void CoordinatorWorld::fetch(const std::string& group) {
       group, [&](const auto& where, const coordinator::CommittedOffset& offset) { expected[where] = offset.offset; });
   if (fetched != expected) return fail("what is fetched of " + group + " is not what the log says");
   counts_["fetched"] += static_cast<int>(values.size());
-  // What took longer than offsets.commit.timeout.ms is told although it is not committed yet: a known gap.
-  const auto& partition = broker_->partition();
-  if (partition.leader().high_watermark() < partition.leader().log_end_offset()) return;
   broker_->shard().spawn("fetch", until_committed(*this, runtime, life_, std::move(values)));
 }
 
@@ -525,8 +521,10 @@ void CoordinatorWorld::check_log(storage::Log& log, bool knows_its_gaps) {
     return fail(error.what());
   }
   // Who cannot tell a gap of compaction from what a power cut took out of the middle leaves both (LogOptions).
-  if (death_ == Death::kPowerCut && !knows_its_gaps) history_.forget_missing(durable_, content);
-  if (std::string fault = history_.learn(content); !fault.empty()) return fail(fault);
+  const bool may_have_gaps = death_ != Death::kKill && !knows_its_gaps;
+  if (may_have_gaps) history_.forget_missing(durable_, content);
+  if (std::string fault = history_.learn(content, may_have_gaps); !fault.empty()) return fail(fault);
+  if (may_have_gaps) history_.reaches(end);
   if (!(replayed(content) == history_.state()))
     return fail(fmt::format("the log replayed from empty has\n{}where what was appended to it says\n{}",
                             described(replayed(content)), described(history_.state())));

@@ -10,14 +10,16 @@ using namespace broker;
 
 SimulatedBroker::SimulatedBroker(SimulatedFileSystem& machine, SimulatedKeyValueStore& store, Random& random,
                                  Options options)
-    : machine_(machine), store_(store), random_(random), options_(std::move(options)) {
+    : machine_(machine), store_(store), random_(random), options_(std::move(options)),
+      image_(std::make_shared<const replication::MetadataImage>(image_of(options_))) {
   shard_.pass(std::chrono::duration_cast<std::chrono::milliseconds>(options_.begins.time_since_epoch()));
   const auto open_store = [this]() -> Result<KeyValueStore*> {
     if (!options_.store_opens) return fail(Failure::kIo, "the simulated store cannot be opened");
     return &store_;
   };
   groups_ = std::make_unique<GroupCoordinators>(
-      GroupCoordinators::Ports{shard_, shard_, shard_, shard_, random_, reads_, directories_, open_store},
+      GroupCoordinators::Ports{shard_, shard_, shard_, shard_, random_, reads_, directories_, open_store,
+                               [this] { return image_; }},
       options_.config);
   logs_ = std::make_unique<LogManager>(
       LogManagerPorts{.files = machine_,
@@ -31,7 +33,7 @@ SimulatedBroker::SimulatedBroker(SimulatedFileSystem& machine, SimulatedKeyValue
                                                  const Error&) { logs_->directory_failed(directory); },
                       .assign_directories = [](const auto&) {},
                       .topic_removed = [] {},
-                      .image = [this] { return std::make_shared<const replication::MetadataImage>(image()); },
+                      .image = [this] { return image_; },
                       .has_descriptors = [] { return true; }},
       options_.config, table_, directories_, ShardIndex(0), ShardIndex(1));
 }
@@ -43,12 +45,18 @@ SimulatedBroker::~SimulatedBroker() {
   work_until_idle();
 }
 
-replication::MetadataImage SimulatedBroker::image() const {
+replication::MetadataImage SimulatedBroker::image_of(const Options& options) {
   replication::MetadataDelta delta{replication::MetadataImage{}};
   const auto add = [&](const replication::MetadataRecord& record) {
     const Result<void> replayed = delta.replay(record);
     KURIER_CHECK_MESSAGE(replayed.has_value(), replayed.error().context);
   };
+  for (std::size_t i = 0; i < options.topics.size(); ++i) {
+    protocol::TopicRecord other;
+    other.name = options.topics[i];
+    other.topic_id = TopicId{11, i + 1};
+    add(other);
+  }
   protocol::TopicRecord topic;
   topic.name = kTopic;
   topic.topic_id = kTopicId;
@@ -56,14 +64,14 @@ replication::MetadataImage SimulatedBroker::image() const {
   protocol::PartitionRecord partition;
   partition.topic_id = kTopicId;
   partition.partition_id = PartitionIndex(0);
-  partition.replicas = {options_.config.node_id};
+  partition.replicas = {options.config.node_id};
   partition.isr = partition.replicas;
   partition.directories = {kDirectoryId};
-  partition.leader = options_.config.node_id;
-  partition.leader_epoch = options_.leader_epoch;
+  partition.leader = options.config.node_id;
+  partition.leader_epoch = options.leader_epoch;
   partition.partition_epoch = PartitionEpoch(0);
   add(partition);
-  for (const auto& [name, value] : options_.topic_config) {
+  for (const auto& [name, value] : options.topic_config) {
     protocol::ConfigRecord config;
     config.resource_type = static_cast<std::int8_t>(replication::ConfigResourceType::kTopic);
     config.resource_name = kTopic;
@@ -81,11 +89,11 @@ Result<void> SimulatedBroker::start() {
   directories_.all().front().id = kDirectoryId;
   TRY(directories_.take_clean_shutdown_marks());
   directories_.cleaned_before_recovery_points(!options_.others_have_cleaned || directories_.all().front().was_clean);
-  TRY(load_logs(machine_, {logs_.get()}, directories_, image(), options_.config.node_id, flusher_));
+  TRY(load_logs(machine_, {logs_.get()}, directories_, *image_, options_.config.node_id, flusher_));
   const LocalTopic* topic = table_.find(kTopicId);
   if (topic == nullptr) return fail(Failure::kIo, "the log could not be opened");
   partition_ = topic->find(PartitionIndex(0));
-  groups_->start(image());
+  groups_->start(*image_);
   groups_->expire_offsets_regularly();
   start_cleaner();
   return {};
@@ -132,6 +140,7 @@ Result<void> SimulatedBroker::stop() {
   groups_->resign_all();
   work_until_idle();
   logs_->close_logs();
+  groups_->save_views();
   TRY(store_.flush());
   std::vector<DirectoryOffsets> offsets(1);
   logs_->collect_offsets(offsets);

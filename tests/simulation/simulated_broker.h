@@ -34,6 +34,7 @@ class SimulatedBroker {
     MonotonicTime begins;  // time goes on from life to life
     bool others_have_cleaned = false;  // another program has led the partition since this one did
     bool store_opens = true;
+    std::vector<std::string> topics{"t0", "t1", "t2"};  // that there are, beside __consumer_offsets
   };
   SimulatedBroker(SimulatedFileSystem& machine, SimulatedKeyValueStore& store, Random& random, Options options);
   ~SimulatedBroker();
@@ -63,13 +64,14 @@ class SimulatedBroker {
   }
 
  private:
-  [[nodiscard]] replication::MetadataImage image() const;
+  [[nodiscard]] static replication::MetadataImage image_of(const Options& options);
   void start_cleaner();
 
   SimulatedFileSystem& machine_;
   SimulatedKeyValueStore& store_;
   Random& random_;
   Options options_;
+  const std::shared_ptr<const replication::MetadataImage> image_;
   test::ManualShard shard_;
   test::ManualPool reads_;
   test::ManualPool flusher_;

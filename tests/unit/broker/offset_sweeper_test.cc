@@ -144,6 +144,25 @@ TEST_CASE("topics that are deleted before a sweep begins go with it; later ones 
   CHECK(f.second.offsets() == 0);
 }
 
+TEST_CASE("what is gone may be said offset by offset, and goes whatever it is called") {
+  Fixture f;
+  f.first.commit("g7", "v", 20);
+  const Offset end = f.first.end;
+  f.first.commit("g8", "v", 20);
+  f.sweeper.forget(f.first.runtime, [&](const TopicPartition& at, const CommittedOffset& offset) {
+    return at.topic != "t" && offset.record_offset < end;
+  });
+  f.sweeper.expire(f.first.runtime);
+  REQUIRE(f.shard.run_one_posted());
+  CHECK(f.first.offsets() < 4040);
+  f.shard.run_posted();
+  CHECK(f.first.offsets() == 2020);
+  CHECK(f.second.offsets() == 4000);
+  f.sweeper.forget(f.second.runtime, [&](const TopicPartition&, const CommittedOffset&) { return true; });
+  f.sweeper.finish();  // it is a deletion
+  CHECK(f.second.offsets() == 0);
+}
+
 TEST_CASE("before a stop deletions are finished, and nothing else is done") {
   Fixture f;
   f.shard.pass(GroupOptions{}.offsets_retention);

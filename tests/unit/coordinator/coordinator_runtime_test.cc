@@ -222,6 +222,15 @@ TEST_CASE("a log whose last records were compacted away is loaded to its end") {
   CHECK(f.runtime->availability() == ErrorCode::kNone);
 }
 
+namespace {
+
+Task<void> wait_for_commits(std::shared_ptr<Runtime> runtime, std::optional<bool>& into) {
+  const bool committed = co_await Runtime::until_committed(std::move(runtime));
+  into = committed;
+}
+
+}  // namespace
+
 TEST_CASE("a damaged log keeps its coordinator unavailable instead of giving wrong answers") {
   Fixture f;
   std::optional<Response> answer;
@@ -263,17 +272,59 @@ TEST_CASE("what need not be one batch is split where it is too large for one") {
   REQUIRE(f.runtime->machine().groups().group_ids().empty());
 }
 
+TEST_CASE("a commit that outlives the timeout has failed, and is told to readers only once it is committed") {
+  Fixture f;
+  f.content.commits_at_once = false;
+  std::optional<Response> answer;
+  f.commit(5, answer);
+  f.shard.pass(std::chrono::milliseconds(5000));
+  REQUIRE(Fixture::error_of(answer) == ErrorCode::kCoordinatorNotAvailable);
+  std::optional<bool> early;
+  f.shard.spawn("test", wait_for_commits(f.runtime, early));
+  CHECK_FALSE(early);
+  f.shard.pass(std::chrono::milliseconds(4999));
+  std::optional<bool> late;
+  f.shard.spawn("test", wait_for_commits(f.runtime, late));
+  CHECK_FALSE(early);
+  f.shard.pass(std::chrono::milliseconds(1));
+  CHECK(early == false);
+  CHECK_FALSE(late);
+  f.content.commit();
+  CHECK(late == true);
+  std::optional<bool> at_once;
+  f.shard.spawn("test", wait_for_commits(f.runtime, at_once));
+  CHECK(at_once == true);
+  CHECK(f.committed() == 5);
+}
+
+TEST_CASE("a coordinator answers when all that it has loaded is committed") {
+  Fixture f;
+  f.content.commits_at_once = false;
+  std::optional<Response> answer;
+  f.commit(5, answer);
+  f.restart();
+  CHECK(f.runtime->availability() == ErrorCode::kCoordinatorLoadInProgress);
+  const Offset first = f.content.end;
+  f.content.batches.push_back(f.content.batches.front());  // by somebody else, meanwhile
+  protocol::stamp_offset(f.content.batches.back(), first, f.content.epoch);
+  f.content.end = first + first.value();
+  f.content.high_watermark = first;
+  f.content.observer->committed_to(first);
+  CHECK(f.runtime->availability() == ErrorCode::kCoordinatorLoadInProgress);
+  f.restart();  // nobody waits for it any more
+  CHECK(f.runtime->availability() == ErrorCode::kCoordinatorLoadInProgress);
+  f.content.commit();
+  CHECK(f.runtime->availability() == ErrorCode::kNone);
+  CHECK(f.committed() == 5);
+}
+
 TEST_CASE("who waits when the leadership ends is told so, readers too") {
   Fixture f;
   f.content.commits_at_once = false;
   std::optional<Response> answer;
   f.commit(5, answer);
   std::optional<bool> read;
-  const auto wait = [](std::shared_ptr<Runtime> runtime, std::optional<bool>& into) -> Task<void> {
-    const bool committed = co_await Runtime::until_committed(std::move(runtime));
-    into = committed;
-  };
-  f.shard.spawn("test", wait(f.runtime, read));
+  f.shard.spawn("test", wait_for_commits(f.runtime, read));
   REQUIRE_FALSE(read);
   f.runtime->resign();
   REQUIRE(Fixture::error_of(answer) == ErrorCode::kNotCoordinator);

@@ -240,7 +240,7 @@ TEST_CASE("offsets of a deleted topic go, unless they belong to another topic of
     topic.partitions.emplace_back().committed_offset = Offset(4);
   }
   bench.take(bench.core().offset_commit(bench.token(), {10, "", ""}, commit, bench.now()));
-  OffsetSweep sweep{.topics = {{"t", first}, {"u", first}, {"v", first}}};
+  OffsetSweep sweep{.topics = {.deleted = {{"t", first}, {"u", first}, {"v", first}}}};
   bench.take(bench.core().sweep(sweep, bench.now()));
   CHECK(sweep.is_over);
   CHECK_FALSE(bench.state().offset("g", "t", 0));

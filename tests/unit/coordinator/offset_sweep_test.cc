@@ -170,7 +170,7 @@ TEST_CASE("offsets of deleted topics go in parts, pending ones too") {
   bench.commit("g", 20, 40, "pending", ProducerId(2));
   bench.commit("g", 90, 20, "t", ProducerId(1));
   bench.commit("h", 0, 5, "v");
-  OffsetSweep sweep{.topics = {{"pending", {1, 1}}, {"t", {1, 2}}, {"u", {1, 3}}, {"nowhere", {1, 4}}}, .part = 30};
+  OffsetSweep sweep{.topics = {.deleted = {{"pending", {1, 1}}, {"t", {1, 2}}, {"u", {1, 3}}, {"nowhere", {1, 4}}}}, .part = 30};
   std::size_t records = 0;
   int parts = 0;
   for (; !sweep.is_over; ++parts) {
@@ -226,7 +226,7 @@ class RandomSweeps {
     if (sweep_.is_over) {
       ++finished;
       sweep_ = {.part = 1 + random_.below(50)};
-      if (random_.below(2) == 0) sweep_.topics = {{topic(), {1, 1}}, {topic(), {1, 1}}};
+      if (random_.below(2) == 0) sweep_.topics.deleted = {{topic(), {1, 1}}, {topic(), {1, 1}}};
     }
     Outcome outcome = bench_.core().sweep(sweep_, bench_.now());
     for (const Append& append : outcome.appends) {
@@ -241,14 +241,14 @@ class RandomSweeps {
     const auto decoded = decode_record(record.key, std::nullopt);
     if (const auto* offset = std::get_if<OffsetRecord>(&*decoded)) {
       if (!gone.insert({offset->group, offset->partition}).second) wrong_ = "a tombstone twice";
-      if (sweep_.topics.empty()) return check_expired(*offset);
+      if (!sweep_.topics.any()) return check_expired(*offset);
       const bool is_meant = std::ranges::any_of(
-          sweep_.topics, [&](const DeletedTopic& topic) { return topic.name == offset->partition.topic; });
+          sweep_.topics.deleted, [&](const DeletedTopic& topic) { return topic.name == offset->partition.topic; });
       if (!is_meant) wrong_ = "an offset of another topic goes";
       return;
     }
     const auto* group = std::get_if<GroupRecord>(&*decoded);
-    if (group == nullptr || !sweep_.topics.empty()) {
+    if (group == nullptr || sweep_.topics.any()) {
       wrong_ = "a record that nobody asked for";
       return;
     }
@@ -307,7 +307,7 @@ TEST_CASE("in parts the same is left as at once") {
     }
     OffsetSweep expiry{.part = part};
     bench.take_all(expiry);
-    OffsetSweep deletion{.topics = {{"u", {1, 1}}}, .part = part};
+    OffsetSweep deletion{.topics = {.deleted = {{"u", {1, 1}}}}, .part = part};
     bench.take_all(deletion);
     std::string left;
     bench.state().for_each_group([&](const std::string& id) { left += fmt::format("{}:{} ", id, bench.count_of(id)); });

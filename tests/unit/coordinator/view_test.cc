@@ -93,6 +93,7 @@ struct Fixture {
   std::unique_ptr<ViewedGroupState> state;
   std::optional<Result<Offset>> begun;
   Result<void> store_opens{};
+  std::function<void(Offset, std::move_only_function<void()>)> save_last;
 
   void make(bool distrust = false, Uuid directory = kDirectory) {
     if (view) view->close();
@@ -101,7 +102,8 @@ struct Fixture {
                                                                   if (!store_opens)
                                                                     return std::unexpected(store_opens.error());
                                                                   return &store;
-                                                                }},
+                                                                },
+                                                                save_last},
                                            PartitionView::Options{.name = "offsets-0",
                                                                   .topic_id = kTopicId,
                                                                   .partition = PartitionIndex(0),
@@ -414,6 +416,28 @@ TEST_CASE("a lot is saved at once, a little after a while, the rest at the end")
   f.finish();
   CHECK(f.open() == f.figures.end);
   CHECK(f.committed("last") == 9);
+}
+
+TEST_CASE("what is left at the end is handed over, and saved when the log is durable so far") {
+  Fixture f;
+  Offset end{-1};
+  std::move_only_function<void()> save;
+  f.save_last = [&](Offset needed, std::move_only_function<void()> work) {
+    end = needed;
+    save = std::move(work);
+  };
+  static_cast<void>(f.open());
+  f.commit("g", 5);
+  f.commit("g", 6);
+  f.all_is_committed();
+  f.view->close();
+  f.finish();
+  CHECK(end == Offset(2));
+  CHECK(f.store.content().empty());
+  REQUIRE(save);
+  save();
+  CHECK(f.open() == Offset(2));
+  CHECK(f.committed("g") == 6);
 }
 
 TEST_CASE("a view that has missed records of its log does not go on") {

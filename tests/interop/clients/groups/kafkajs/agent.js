@@ -40,7 +40,10 @@ async function join (address, name, group, topic, sessionMs) {
     groupId: group, partitionAssigners: [roundRobin], sessionTimeout: sessionMs, rebalanceTimeout: 60000, heartbeatInterval: 300,
     maxWaitTimeInMs: 200
   })
-  consumer.on(consumer.events.GROUP_JOIN, ({ payload }) => say(line('owns', name, ...(payload.memberAssignment[topic] || []))))
+  // Everybody begins anew with every generation; and one that has left by itself, since it found no node, has not said so: others may have
+  // had its partitions in between.
+  consumer.on(consumer.events.GROUP_JOIN, ({ payload }) =>
+    say(line('owns', name) + line('owns', name, ...(payload.memberAssignment[topic] || []))))
   consumer.on(consumer.events.REBALANCING, () => say(line('owns', name)))
   await consumer.connect()
   await consumer.subscribe({ topics: [topic], fromBeginning: true })

@@ -62,6 +62,10 @@ def judges():
     assert row_of(text, "throughput, produce, 16 KiB batches")[3:] == ["2.00 (0.500–3.00)", "≥ 1", "PASS"], text
     assert "4 of 5 figures" in text and "Short: user CPU, produce, 16 KiB batches." in text, text
 
+    old = [dict(MACHINE, sides={"kafka": "build/old", "kurier": "kurier"}), *LINES[1:]]
+    text = page.figure_table(old)
+    assert "PASS" not in text and "short" not in text and row_of(text, "user CPU, produce, 16 KiB batches")[3] == "0.200 (0.100–0.300)"
+
 
 def says_where_it_is_slower():
     text = page.slower(LINES)

@@ -169,9 +169,9 @@ Result<JsonObject> Hardware::receive() {
     });
   });
   const Meter meter(loop_);
-  const Result<void> done = repeat(loop_, "recv", options_.total_bytes, buffer_.size(), [&](std::uint64_t, std::size_t most) {
-    return ::recv(ends.second.number(), buffer_.data(), most, 0);
-  });
+  const Result<void> done =
+      repeat(loop_, "recv", options_.total_bytes, buffer_.size(),
+             [&](std::uint64_t, std::size_t most) { return ::recv(ends.second.number(), buffer_.data(), most, 0); });
   JsonObject cost = meter.per_gigabyte(options_.total_bytes);
   ::shutdown(ends.second.number(), SHUT_RDWR);
   peer.join();

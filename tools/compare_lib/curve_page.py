@@ -16,7 +16,7 @@ class Plot:
     title: str
     x_title: str
     y_title: str
-    y_logarithmic: bool = False
+    grows: bool = False  # as it must: no bend that a factor would show
 
 
 PLOTS = [
@@ -25,7 +25,7 @@ PLOTS = [
          "CPU, s/GB"),
     Plot("requests", "cpu_us_per_request", "requests-connections", "One-record produce requests, 8 partitions", "connections",
          "user and system CPU, µs a request"),
-    Plot("idle", "rss_mb", "idle-connections", "Resident memory with idle connections", "connections", "MB", y_logarithmic=True),
+    Plot("idle", "rss_mb", "idle-connections", "Resident memory with idle connections", "connections", "MB", grows=True),
     Plot("groups", "joins_us", "groups-joins", "JoinGroup and SyncGroup, 5 members a group", "groups", "user and system CPU, µs a member"),
     Plot("groups", "heartbeats_us", "groups-heartbeats", "Heartbeat, 5 members a group", "groups", "user and system CPU, µs"),
     Plot("groups", "commits_us", "groups-commits", "OffsetCommit of one partition, 5 members a group", "groups",
@@ -56,8 +56,7 @@ def plot_part(lines, plot, folder):
     found = series(lines, plot)
     xs = sorted({x for points in found.values() for x, _ in points})
     rows = [[broker, *(number(dict(points)[x]) if x in dict(points) else "" for x in xs)] for broker, points in found.items()]
-    # Memory of all connections must grow with them: it has no bend that a factor would show.
-    told = "" if plot.y_logarithmic else "\n".join(f"- {broker}: {bends(points, plot.x_title)}" for broker, points in found.items())
+    told = "" if plot.grows else "\n".join(f"- {broker}: {bends(points, plot.x_title)}" for broker, points in found.items())
     return "\n\n".join(part for part in (f"### {plot.title}", f"![{plot.title}]({folder}/{plot.file}.svg)",
                                          table([f"{plot.y_title}; {plot.x_title}:", *(f"{x:,}" for x in xs)], rows), told) if part)
 
@@ -80,6 +79,6 @@ def write(path, lines):
     folder = path.with_suffix("")
     folder.mkdir(parents=True, exist_ok=True)
     for plot in measured(lines):
-        drawn = svg.plot(plot.title, plot.x_title, plot.y_title, series(lines, plot), plot.y_logarithmic)
+        drawn = svg.plot(plot.title, plot.x_title, plot.y_title, series(lines, plot))
         (folder / f"{plot.file}.svg").write_text(drawn)
     sections.write(path, {"curves": text(lines, folder.name)})

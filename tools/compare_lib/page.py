@@ -32,12 +32,13 @@ def result(one):
 
 def figure_table(lines):
     theirs, ours = sides(lines)
+    measured = figures.measured(lines)
     rows = [[f"{one.figure.title} ({one.figure.unit})", spread(one.theirs), spread(one.ours), ratio(one.ratio), one.asked(),
-             result(one)] for one in figures.measured(lines)]
-    measured = [one for one in figures.measured(lines) if one.passes() is not None]
-    passed = sum(one.passes() for one in measured)
-    short = "; ".join(one.figure.title for one in measured if not one.passes())
-    verdict = f"{passed} of {len(measured)} figures for which something is asked reach it" + (f". Short: {short}." if short else ".")
+             result(one)] for one in measured]
+    asked = [one for one in measured if one.passes() is not None]
+    short = "; ".join(one.figure.title for one in asked if not one.passes())
+    verdict = (f"{sum(one.passes() for one in asked)} of {len(asked)} figures for which something is asked reach it."
+               + (f" Short: {short}." if short else ""))
     return table(["figure", theirs, ours, f"kurier ÷ {theirs}", "asked", ""], rows) + "\n\n" + verdict + restart_note(lines)
 
 

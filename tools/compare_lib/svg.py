@@ -1,17 +1,10 @@
-"""A small plot as SVG text: lines over a logarithmic x axis, the y axis from 0 or logarithmic too. No library."""
+"""A small plot as SVG text: lines over two logarithmic axes, so that what is a tenth can be seen to bend as well. No library."""
 import html
 import math
 
 WIDTH, HEIGHT = 640, 380
-LEFT, RIGHT, TOP, BOTTOM = 70, 20, 64, 52
+LEFT, RIGHT, TOP, BOTTOM = 70, 32, 64, 52
 COLOURS = ["#1f6feb", "#d1242f", "#1a7f37", "#8250df", "#bf8700"]
-
-
-def nice_step(most, about=5):
-    """A step of 1, 2 or 5 times a power of ten."""
-    raw = most / about
-    power = 10 ** math.floor(math.log10(raw))
-    return next(step * power for step in (1, 2, 5, 10) if step * power >= raw)
 
 
 def label(value):
@@ -21,30 +14,32 @@ def label(value):
 
 
 class Axis:
-    def __init__(self, values, begin, end, logarithmic):
-        self.begin, self.end, self.logarithmic = begin, end, logarithmic
-        if logarithmic:
-            self.low = math.floor(math.log10(min(values)) + 1e-9)
-            self.high = max(math.ceil(math.log10(max(values)) - 1e-9), self.low + 1)
-            self.ticks = [10.0 ** power for power in range(self.low, self.high + 1)]
-        else:
-            step = nice_step(max(values) or 1)
-            self.low, self.high = 0, step * math.ceil((max(values) or 1) / step)
-            self.ticks = [step * count for count in range(round(self.high / step) + 1)]
+    """Logarithmic, from one round number to another that are not the same; `fine` with 2 and 5 between powers of ten."""
+
+    def __init__(self, values, begin, end, fine):
+        self.begin, self.end = begin, end
+        powers = range(math.floor(math.log10(min(values))) - 1, math.ceil(math.log10(max(values))) + 2)
+        steps = (1, 2, 5) if fine else (1,)
+        known = [step * 10.0 ** power for power in powers for step in steps]
+        low = max(one for one in known if one <= min(values) * 1.0001)
+        high = min(one for one in known if one >= max(values) * 0.9999 and one > low)
+        self.low, self.high = math.log10(low), math.log10(high)
+        self.ticks = [one for one in known if low <= one <= high]
 
     def at(self, value):
-        place = math.log10(value) if self.logarithmic else value
-        return self.begin + (place - self.low) / (self.high - self.low) * (self.end - self.begin)
+        return self.begin + (math.log10(value) - self.low) / (self.high - self.low) * (self.end - self.begin)
 
 
-def plot(title, x_title, y_title, series, y_logarithmic=False):
-    """`series`: {name: [(x, y), …]}, each x more than 0; with a logarithmic y axis what is not above 0 is left out."""
-    series = {name: [(x, y) for x, y in sorted(points) if y > 0 or not y_logarithmic] for name, points in series.items()}
+def plot(title, x_title, y_title, series):
+    """`series`: {name: [(x, y), …]}; what is not above 0 is left out: no logarithm shows it."""
+    series = {name: [(x, y) for x, y in sorted(points) if x > 0 and y > 0] for name, points in series.items()}
     series = {name: points for name, points in series.items() if points}
     xs = [x for points in series.values() for x, _ in points]
     ys = [y for points in series.values() for _, y in points]
-    x_axis = Axis(xs, LEFT, WIDTH - RIGHT, True)
-    y_axis = Axis(ys, HEIGHT - BOTTOM, TOP, y_logarithmic)
+    if not xs:
+        xs = ys = [1]
+    x_axis = Axis(xs, LEFT, WIDTH - RIGHT, fine=False)
+    y_axis = Axis(ys, HEIGHT - BOTTOM, TOP, fine=True)
     parts = [f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {HEIGHT}" width="{WIDTH}" height="{HEIGHT}" '
              'font-family="sans-serif" font-size="12">', f'<rect width="{WIDTH}" height="{HEIGHT}" fill="#ffffff"/>']
 

@@ -176,6 +176,50 @@ def refuses(node):
     assert "not finished after 0.5 s" in gives_up, gives_up
 
 
+def hardware(node):
+    with tempfile.TemporaryDirectory(prefix="kurier-bench-") as directory:
+        done = subprocess.run([str(node.binary), "bench", "hardware", "--directory", directory, "--total-bytes", "10000000",
+                               "--chunk-bytes", "30000", "--passes", "2", "--seconds", "0.05"], stdout=subprocess.PIPE, check=True,
+                              timeout=60)
+        run = json.loads(done.stdout)
+        for name in ("receive", "crc32c", "write", "sendfile", "pread_send"):
+            assert len(run[name]) == 2, run
+            assert all(one["mb_per_s"] > 0 and one["user_s_per_gb"] >= 0 and one["system_s_per_gb"] >= 0 for one in run[name]), run
+        for name in ("fsync", "fdatasync"):
+            assert len(run[name]) == 2 and all(one["per_s"] > 0 for one in run[name]), run
+        assert not list(pathlib.Path(directory).iterdir())
+        for arguments, reason in ((["--chunk-bytes", "0"], "--chunk-bytes is 0"), (["--directory", directory + "/none"], "/none"),
+                                  (["--total-bytes", "100000000000", "--max-seconds", "0.1"], "not finished in time")):
+            refused = subprocess.run([str(node.binary), "bench", "hardware", *arguments], stdout=subprocess.PIPE,
+                                     stderr=subprocess.PIPE, text=True, timeout=60)
+            assert refused.returncode != 0 and refused.stdout == "" and reason in refused.stderr, refused
+
+
+def restart():
+    """kill -9 under load; the time until the topic is served again lies behind the first answer."""
+    with tempfile.TemporaryDirectory(prefix="kurier-bench-") as directory:
+        node = Kurier(directory).start()
+        load = subprocess.Popen([str(node.binary), "bench", "produce", "--address", node.address, "--topic", "load", "--keep-topic",
+                                 "--total-bytes", "100000000000"], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        try:
+            while log_bytes(node, "load") < 20_000_000:
+                assert load.poll() is None
+            node.kill()
+            assert load.wait(60) == 1
+        finally:
+            load.kill()
+            load.wait()
+            node.kill()
+        command = ["--", node.binary, "serve", "--set",
+                   f"listeners=PLAINTEXT://{node.address},CONTROLLER://127.0.0.1:{node.controller_port}",
+                   "--set", f"log.dirs={directory}/log", "--set", f"kurier.state.dir={directory}/state"]
+        run = bench(node, "start", "--topic", "load", *command)
+        assert 0 < run["first_metadata_ms"] <= run["served_ms"] < 30_000 and run["exit_status"] == 0, run
+        assert log_bytes(node, "load") >= 20_000_000
+        said = bench(node, "start", "--topic", "not there", *command, max_seconds=2, status=1)
+        assert "not every partition of topic 'not there' has a leader" in said, said
+
+
 def start():
     with tempfile.TemporaryDirectory(prefix="kurier-bench-") as directory:
         node = Kurier(directory)
@@ -222,7 +266,9 @@ def main():
         checks.check("groups: joins, heartbeats, commits", groups, node, pid)
         checks.check("the topics of a run are deleted", deletes_its_topics, node)
         checks.check("what cannot be measured is refused, with the reason", refuses, node)
+        checks.check("hardware: what no broker can avoid", hardware, node)
     checks.check("start", start)
+    checks.check("start after kill -9 under load, until the topic is served", restart)
     checks.check("a coordinator that loads", coordinator_load)
     classpath = jars("kafka")
     if classpath is None:

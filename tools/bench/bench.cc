@@ -63,8 +63,9 @@ void add_pace_options(CLI::App& app, Options& options) {
 CLI::App& add_workload(CLI::App& app, Options& options, Workload workload, const char* what) {
   CLI::App& sub = *app.add_subcommand(to_string(workload), what);
   sub.callback([&options, workload] { options.workload = workload; });
-  sub.add_option("--address", options.address, "host:port of a broker")->capture_default_str();
-  if (workload != Workload::kStart && workload != Workload::kCoordinatorLoad) {
+  const bool asks_a_broker = workload != Workload::kHardware;
+  if (asks_a_broker) sub.add_option("--address", options.address, "host:port of a broker")->capture_default_str();
+  if (asks_a_broker && workload != Workload::kStart && workload != Workload::kCoordinatorLoad) {
     sub.add_option("--pid", options.pid, "the broker's process, if it runs here: its CPU time and memory are reported");
   }
   sub.add_flag("--human", options.human, "a line a figure instead of one JSON line");
@@ -130,9 +131,19 @@ void add_workloads(CLI::App& app, Options& options) {
 
   CLI::App& start =
       add_workload(app, options, Workload::kStart, "run a broker: time from exec to its first Metadata answer");
+  start.add_option("--topic", options.topic, "that exists: how long until all of its partitions are served");
+  start.add_option("--partitions", options.partitions, "of that topic")->capture_default_str();
   start.add_option("--hold-seconds", options.hold_seconds, "idle before its memory is read")->capture_default_str();
   start.add_option("--output", options.output, "a file for what it prints")->capture_default_str();
   start.add_option("command", options.command, "the broker and its arguments, behind --")->required();
+
+  CLI::App& hardware = add_workload(app, options, Workload::kHardware,
+                                    "no broker: receive, checksum, write, send and fsync by plain system calls");
+  hardware.add_option("--directory", options.directory, "where the file is written")->capture_default_str();
+  hardware.add_option("--total-bytes", options.total_bytes, "of each pass")->capture_default_str();
+  hardware.add_option("--chunk-bytes", options.chunk_bytes, "of each system call")->capture_default_str();
+  hardware.add_option("--passes", options.passes, "each with a file of its own")->capture_default_str();
+  hardware.add_option("--seconds", options.seconds, "of fsync, in each pass")->capture_default_str();
 }
 
 Task<Result<void>> run_workload(const Loop& loop, const Options& options, JsonObject& result) {
@@ -145,6 +156,7 @@ Task<Result<void>> run_workload(const Loop& loop, const Options& options, JsonOb
     case Workload::kStart:
       return run_start(loop, options, result);
     case Workload::kCoordinatorLoad: return run_coordinator_load(loop, options, result);
+    case Workload::kHardware: return run_hardware(loop, options, result);
     default:
       return run_load(loop, options, result);
   }

@@ -9,7 +9,7 @@ namespace {
 
 bool produces(Workload workload) {
   return workload != Workload::kConnections && workload != Workload::kPartitions && workload != Workload::kStart &&
-         workload != Workload::kGroups && workload != Workload::kCoordinatorLoad;
+         workload != Workload::kGroups && workload != Workload::kCoordinatorLoad && workload != Workload::kHardware;
 }
 bool consumes(Workload workload) {
   return workload == Workload::kFetch || workload == Workload::kTail || workload == Workload::kBoth ||
@@ -74,6 +74,13 @@ Result<void> validate_groups(const Options& options) {
   return in_range<std::int32_t>("--session-timeout-ms", options.session_timeout_ms, 1, 1'800'000);
 }
 
+Result<void> validate_hardware(const Options& options) {
+  TRY(in_range<std::uint64_t>("--total-bytes", options.total_bytes, 1, 1'000'000'000'000));
+  TRY(in_range<std::size_t>("--chunk-bytes", options.chunk_bytes, 1, 100 << 20));
+  TRY(in_range<std::uint32_t>("--passes", options.passes, 1, 1'000));
+  return in_range("--seconds", options.seconds, 0.01, 3'600.0);
+}
+
 }  // namespace
 
 const char* to_string(Workload workload) {
@@ -98,6 +105,7 @@ const char* to_string(Workload workload) {
       return "start";
     case Workload::kGroups: return "groups";
     case Workload::kCoordinatorLoad: return "coordinator-load";
+    case Workload::kHardware: return "hardware";
   }
   return "unknown";
 }
@@ -117,6 +125,7 @@ Result<void> validate(const Options& options) {
     return in_range<std::size_t>("--connections", options.connections, 1, 60'000);
   }
   if (options.workload == Workload::kGroups) return validate_groups(options);
+  if (options.workload == Workload::kHardware) return validate_hardware(options);
   if (options.workload == Workload::kCoordinatorLoad) {
     if (options.command.empty()) return fail(Failure::kInvalid, "coordinator-load: the command to run is missing");
     return in_range<std::size_t>("--groups", options.groups, 1, 1'000'000);
@@ -130,6 +139,11 @@ Result<void> validate(const Options& options) {
 
 void add_to(JsonObject& json, const Options& options) {
   json.add("workload", to_string(options.workload));
+  if (options.workload == Workload::kHardware) {
+    json.add("total_bytes", options.total_bytes);
+    json.add("chunk_bytes", options.chunk_bytes);
+    return;
+  }
   json.add("address", options.address);
   if (options.workload == Workload::kStart) {
     json.add("hold_seconds", options.hold_seconds);

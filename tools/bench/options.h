@@ -23,7 +23,8 @@ enum class Workload {
   kPartitions,
   kStart,
   kGroups,
-  kCoordinatorLoad
+  kCoordinatorLoad,
+  kHardware
 };
 
 [[nodiscard]] const char* to_string(Workload workload);
@@ -67,6 +68,9 @@ struct Options {
   std::uint32_t heartbeats = 20;  // of each member
   std::uint32_t commits = 20;     // of each member
   std::int32_t session_timeout_ms = 300'000;
+
+  std::string directory = ".";      // where hardware writes
+  std::size_t chunk_bytes = 65'536;  // of each of its system calls
 
   double hold_seconds = 0;
   std::string output = "/dev/null";

@@ -1,9 +1,11 @@
-// Starting a broker: from just before exec to its first answer to a Metadata request, and how long it takes to stop.
+// Starting a broker: from just before exec to its first answer to a Metadata request, until it serves a topic that it
+// has, and how long it takes to stop.
 #include <fmt/core.h>
 
 #include "broker/net/connect.h"
 #include "protocol/messages/metadata_request.h"
 #include "protocol/messages/metadata_response.h"
+#include "tools/bench/cluster.h"
 #include "tools/bench/process.h"
 #include "tools/bench/workloads.h"
 
@@ -12,6 +14,15 @@ namespace {
 
 constexpr auto kPause = std::chrono::microseconds(200);  // between two attempts; the resolution of the figure
 constexpr auto kStopMax = std::chrono::milliseconds(60'000);
+
+Task<Result<void>> wait_for_topic(const Loop& loop, const Endpoint& address, const Options& options) {
+  auto channel = co_await Channel::open(loop, address);
+  if (!channel) co_return std::unexpected(channel.error());
+  const auto layout =
+      co_await wait_for_leaders(loop, **channel, options.topic, static_cast<std::size_t>(options.partitions));
+  if (!layout) co_return std::unexpected(layout.error());
+  co_return co_await wait_until_served(loop, *layout);
+}
 
 }  // namespace
 
@@ -46,6 +57,11 @@ Task<Result<void>> run_start(const Loop& loop, const Options& options, JsonObjec
     co_await sleep_until(loop.reactor, loop.now() + kPause);
   }
   result.add("first_metadata_ms", since(start));
+  if (!options.topic.empty()) {
+    const Result<void> served = co_await wait_for_topic(loop, address, options);
+    if (!served) co_return served;
+    result.add("served_ms", since(start));
+  }
   co_await sleep_until(loop.reactor,
                        loop.now() + std::chrono::nanoseconds(static_cast<std::int64_t>(options.hold_seconds * 1e9)));
   const auto usage = usage_of(broker->pid());

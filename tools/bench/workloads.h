@@ -19,6 +19,8 @@ Task<Result<void>> run_groups(const Loop& loop, const Options& options, JsonObje
 Task<Result<void>> run_start(const Loop& loop, const Options& options, JsonObject& result);
 // The same to the first answers about groups, with many offsets to load.
 Task<Result<void>> run_coordinator_load(const Loop& loop, const Options& options, JsonObject& result);
+// What this machine allows: the work that no broker can avoid, by plain system calls. Blocks the loop.
+Task<Result<void>> run_hardware(const Loop& loop, const Options& options, JsonObject& result);
 
 // What several of them need: descriptors for so many connections and some more; true once a broker answers and counts
 // itself (an answer without brokers comes from one that is not registered yet).

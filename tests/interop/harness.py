@@ -52,8 +52,10 @@ def free_port():
 class Kurier:
     """A node in `directory`. What it says is collected; `start` returns when it says that it is ready."""
 
-    def __init__(self, directory, binary=None, settings=()):
+    def __init__(self, directory, binary=None, settings=(), under=()):
+        """`under`: a program that runs it, with its arguments."""
         self.directory = pathlib.Path(directory)
+        self.under = list(under)
         self.binary = binary or os.environ.get("KURIER_BINARY", ROOT / "build/release/kurier")
         self.settings = list(settings)
         self.log_dirs = [self.directory / "log"]
@@ -85,7 +87,7 @@ class Kurier:
 
     def launch(self):
         """Does not wait for anything."""
-        command = [str(self.binary), "serve",
+        command = [*self.under, str(self.binary), "serve",
                    "--set", f"listeners=PLAINTEXT://127.0.0.1:{self.port},CONTROLLER://127.0.0.1:{self.controller_port}",
                    "--set", f"log.dirs={','.join(map(str, self.log_dirs))}", "--set", f"kurier.state.dir={self.directory / 'state'}"]
         for setting in self.settings:

@@ -16,7 +16,8 @@ std::expected<coordinator::RecordLog::Appended, ErrorCode> PartitionLog::append(
     return std::unexpected(ErrorCode::kMessageTooLarge);
   const Partition::Appended appended = partition_->append(batch, true, storage::AppendOrigin::kCoordinator);
   if (appended.error != ErrorCode::kNone) return std::unexpected(appended.error);
-  return Appended{appended.result.first_offset, appended.result.last_offset + 1};
+  return Appended{appended.result.first_offset, appended.result.last_offset + 1,
+                  protocol::RecordBatchView::parse_header(batch)->crc()};
 }
 
 Task<Result<Bytes>> PartitionLog::read(Offset from, std::size_t bytes_max) {

@@ -1,6 +1,10 @@
 // Batches of a coordinator's log, replayed into its machine record by record.
 #pragma once
 
+#include <cstdint>
+#include <optional>
+#include <string>
+
 #include "base/result.h"
 #include "protocol/compression.h"
 #include "protocol/record.h"
@@ -45,6 +49,7 @@ Result<void> replay_batch(Machine& machine, const protocol::RecordBatchView& bat
 struct Replayed {
   Offset next;           // behind the last whole batch; where it began if there is none
   bool is_whole = true;  // no offset is missing, as it would be where the log was cleaned
+  std::optional<std::uint32_t> crc;  // of the last batch
 };
 
 // The whole batches in `bytes`; records before `from` have been replayed already. The machine's errors and damaged batches end
@@ -52,6 +57,7 @@ struct Replayed {
 template <class Machine>
 Result<Replayed> replay_batches(Machine& machine, ByteView bytes, Offset from) {
   bool is_whole = true;
+  std::optional<std::uint32_t> crc;
   while (!bytes.empty()) {
     const auto batch = protocol::RecordBatchView::parse(bytes);
     if (!batch && batch.error().failure == Failure::kOutOfRange) break;  // the rest comes with the next read
@@ -65,10 +71,11 @@ Result<Replayed> replay_batches(Machine& machine, ByteView bytes, Offset from) {
       if (!replayed)
         return std::unexpected(replayed.error().within("offset " + std::to_string(batch->base_offset().value())));
       from = batch->next_offset();
+      crc = batch->crc();
     }
     bytes = bytes.subspan(batch->size_bytes());
   }
-  return Replayed{from, is_whole};
+  return Replayed{from, is_whole, crc};
 }
 
 }  // namespace kurier::coordinator

@@ -207,7 +207,7 @@ class CoordinatorRuntime final : public RecordLogObserver,
       if (self->state_ != State::kLoading) co_return;
       Result<Replayed> replayed =
           chunk ? replay_batches(*self->machine_, *chunk, next) : std::unexpected(chunk.error());
-      if (replayed && chunk->empty()) replayed = Replayed{end, false};  // compaction took what was there
+      if (replayed && chunk->empty()) replayed = Replayed{end, false, {}};  // compaction took what was there
       if (replayed && replayed->next == next) replayed = fail(Failure::kCorrupt, "the log ends inside a batch");
       if (!replayed) {
         LOG_ERROR("{} cannot be loaded, its coordinator stays unavailable: {}", self->name_, replayed.error().context);
@@ -225,7 +225,7 @@ class CoordinatorRuntime final : public RecordLogObserver,
       if (!self->view_) continue;
       if (!self->is_sound()) co_return;
       self->view_->committed_to(self->log_->high_watermark());
-      self->view_->reflects({next, self->log_->epoch_at(next - 1).value_or(LeaderEpoch(-1))});
+      self->view_->reflects({next, self->log_->epoch_at(next - 1).value_or(LeaderEpoch(-1)), replayed->crc});
       co_await PartitionView::make_room(self->view_);
     }
     if (self->state_ != State::kLoading) co_return;
@@ -301,7 +301,7 @@ class CoordinatorRuntime final : public RecordLogObserver,
       end = appended->end_offset;
       if (view_ && appended->first_offset != replayed_to_) view_->missed_something();
       replayed_to_ = end;
-      if (view_) view_->reflects({replayed_to_, epoch_});
+      if (view_) view_->reflects({replayed_to_, epoch_, appended->crc});
       done += part.size();
     }
     appends_.push_back({append.id, end, ports_.clock.monotonic() + commit_timeout_});

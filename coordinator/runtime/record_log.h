@@ -3,6 +3,7 @@
 // The broker implements it over a partition, unit tests over memory. Everything on the partition's shard.
 #pragma once
 
+#include <cstdint>
 #include <expected>
 #include <functional>
 #include <optional>
@@ -30,6 +31,7 @@ class RecordLog {
   struct Appended {
     Offset first_offset;
     Offset end_offset;  // the append is committed when the high watermark has reached it
+    std::uint32_t crc = 0;  // of the batch
   };
 
   virtual ~RecordLog() = default;

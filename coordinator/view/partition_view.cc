@@ -6,6 +6,7 @@
 
 #include "base/log.h"
 #include "coordinator/view/stored_views.h"
+#include "protocol/record_batch.h"
 
 namespace kurier::coordinator {
 namespace {
@@ -39,6 +40,11 @@ std::optional<std::string> reason_to_discard(const StoredPosition& stored, const
   if (offset > Offset(0) && log.epoch != stored.position.leader_epoch)
     return fmt::format("leader epoch {} before its offset {} is not the log's", stored.position.leader_epoch.value(),
                        offset.value());
+  // The same offsets in the same epoch, but another history: the directory was put back from a copy, and has gone on without the
+  // view. What the cleaner has written anew says nothing.
+  const bool is_as_written = !log.cleaned_to || *log.cleaned_to < offset;
+  if (stored.position.crc && log.crc && is_as_written && *stored.position.crc != *log.crc)
+    return fmt::format("the batch before its offset {} is another one than it knows", offset.value());
   return std::nullopt;
 }
 
@@ -107,6 +113,18 @@ LogFacts PartitionView::facts(const StoredPosition& stored) const {
           log_->epoch_at(stored.position.offset - 1), options_.log_directory_id};
 }
 
+Task<std::optional<std::string>> PartitionView::examine(std::shared_ptr<PartitionView> self, const StoredPosition& stored) {
+  LogFacts known = self->facts(stored);
+  auto reason = reason_to_discard(stored, known);
+  const Offset last = stored.position.offset - 1;
+  if (reason || !stored.position.crc || last < known.log_start_offset) co_return reason;
+  const Result<Bytes> batches = co_await self->log_->read(last, 1);
+  if (self->closed_ || !batches) co_return reason;  // what cannot be read is met again when it is replayed
+  const auto batch = protocol::RecordBatchView::parse_header(*batches);
+  if (batch && batch->last_offset() == last) known.crc = batch->crc();
+  co_return reason_to_discard(stored, known);
+}
+
 Task<Result<Offset>> PartitionView::begin(std::shared_ptr<PartitionView> self, RecordLog& log) {
   self->log_ = &log;
   log.never_clean_beyond(log.log_start_offset());  // until it is known what the view needs
@@ -124,7 +142,8 @@ Task<Result<Offset>> PartitionView::begin(std::shared_ptr<PartitionView> self, R
   if (self->options_.distrust) {
     reason = "it could not be read";
   } else if (opened.stored) {
-    reason = reason_to_discard(*opened.stored, self->facts(*opened.stored));
+    reason = co_await examine(self, *opened.stored);
+    if (self->closed_) co_return fail(Failure::kCancelled, "the partition is led no longer");
   } else if (opened.has_something) {
     reason = "its position cannot be read";
   }

@@ -32,6 +32,7 @@ struct LogFacts {
   std::optional<Offset> cleaned_to;
   std::optional<LeaderEpoch> epoch;  // of the record before the view's offset, as the epoch cache has it
   Uuid log_directory_id;
+  std::optional<std::uint32_t> crc = {};  // of the batch that ends before the view's offset; none: compaction has taken it
 };
 // Why the view must not be used; none: it may.
 [[nodiscard]] std::optional<std::string> reason_to_discard(const StoredPosition& stored, const LogFacts& log);
@@ -107,6 +108,7 @@ class PartitionView final : public std::enable_shared_from_this<PartitionView> {
   [[nodiscard]] static Opened open(const Ports& ports, const Bytes& prefix);
   [[nodiscard]] Bytes stored_key(ByteView key) const;
   [[nodiscard]] LogFacts facts(const StoredPosition& stored) const;
+  static Task<std::optional<std::string>> examine(std::shared_ptr<PartitionView> self, const StoredPosition& stored);
   void change(Bytes key, std::optional<Bytes> value);
   void keep_in_memory(const Error& error);
   [[nodiscard]] bool has_much_to_save() const;

@@ -48,6 +48,7 @@ Bytes encode_position(const StoredPosition& position) {
   message.set_offset(position.position.offset.value());
   message.set_leader_epoch(position.position.leader_epoch.value());
   message.set_log_directory_id(text_of(position.log_directory_id));
+  if (position.position.crc) message.set_batch_crc(*position.position.crc);
   return serialized(message);
 }
 
@@ -55,7 +56,9 @@ Result<StoredPosition> decode_position(ByteView bytes) {
   TRY_ASSIGN(const auto message, parsed<stored::Position>(bytes));
   if (message.format() != kFormat) return fail(Failure::kUnsupported, "a coordinator's view of another version");
   TRY_ASSIGN(const Uuid directory, uuid_of(message.log_directory_id()));
-  return StoredPosition{{Offset(message.offset()), LeaderEpoch(message.leader_epoch())}, directory};
+  ViewPosition position{Offset(message.offset()), LeaderEpoch(message.leader_epoch())};
+  if (message.has_batch_crc()) position.crc = message.batch_crc();
+  return StoredPosition{position, directory};
 }
 
 Bytes encode_offset(const CommittedOffset& offset) {

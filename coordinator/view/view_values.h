@@ -2,6 +2,9 @@
 // Pure functions.
 #pragma once
 
+#include <cstdint>
+#include <optional>
+
 #include "base/bytes.h"
 #include "base/ids.h"
 #include "base/result.h"
@@ -10,10 +13,11 @@
 
 namespace kurier::coordinator {
 
-// Every record of the partition's log before `offset`; the last one is of `leader_epoch`.
+// Every record of the partition's log before `offset`; the last one is of `leader_epoch`, the batch that it ends has `crc`.
 struct ViewPosition {
   Offset offset;
   LeaderEpoch leader_epoch{-1};
+  std::optional<std::uint32_t> crc = {};  // none: compaction had taken the batch, or an older kurier wrote this
   bool operator==(const ViewPosition&) const = default;
 };
 

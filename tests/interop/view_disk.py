@@ -154,6 +154,28 @@ class Story:
         assert told_then == replayed and told_then != told, "the log has not lost anything, or the view was believed"
         assert "the log ends at offset" in said, said
 
+    def another_history(self):
+        """The log directory is put back from a copy and goes on without the view: the same offsets, in the same leader epoch."""
+        backup, view = self.directory.parent / "backup", self.directory.parent / "view"
+        shutil.copytree(self.directory / "log", backup)
+        self.live(7, clean=True)
+        shutil.copytree(self.directory / "state", view)
+        for path in ("log", "state"):
+            shutil.rmtree(self.directory / path)
+        shutil.copytree(backup, self.directory / "log")
+        try:
+            self.node.start()
+            for time_of_it in (8, 9, 10):
+                work(self.node, time_of_it)
+            told = answers(self.node)
+            assert self.node.stop() == 0
+        finally:
+            self.node.kill()
+        shutil.rmtree(self.directory / "state")
+        shutil.copytree(view, self.directory / "state")
+        compare(self.directory, self.scratch, told, discarded=True)
+        assert "is another one than it knows" in served(self.directory, self.scratch, keep_view=True)[1]
+
     def offsets_topic_made_again(self):
         """The views of the one before are no more: erased when it is deleted, or at the next start if that was too early."""
         told = self.live(6, clean=True)
@@ -201,6 +223,7 @@ def main():
             checks.skip("after Apache Kafka had the directory", "Java or Maven is missing")
         else:
             story.kafka_in_between(classpath)
+        checks.check("with a log that was put back and has gone on without it", story.another_history)
         checks.check("with a log that has lost its end", story.log_of_another_time)
         checks.check("after __consumer_offsets was deleted and made again", story.offsets_topic_made_again)
     checks.finish()

@@ -274,6 +274,22 @@ TEST_CASE("a view is used only if the log bears it out") {
   CHECK(with([](LogFacts& log) { log.epoch = LeaderEpoch(5); }));
   CHECK(with([](LogFacts& log) { log.epoch.reset(); }));
   CHECK(with([](LogFacts& log) { log.log_directory_id = Uuid{1, 1}; }));
+  CHECK_FALSE(with([](LogFacts& log) { log.crc = 8; }));  // a view that does not say
+}
+
+TEST_CASE("a view is not used where the log has another batch before its offset") {
+  const StoredPosition stored{{Offset(100), LeaderEpoch(4), 7}, kDirectory};
+  LogFacts log{Offset(0), Offset(100), std::nullopt, LeaderEpoch(4), kDirectory};
+  CHECK_FALSE(reason_to_discard(stored, log));  // compaction has taken the batch
+  log.crc = 7;
+  CHECK_FALSE(reason_to_discard(stored, log));
+  log.crc = 8;
+  CHECK(reason_to_discard(stored, log));
+  log.cleaned_to = Offset(99);
+  CHECK(reason_to_discard(stored, log));
+  log.cleaned_to = Offset(100);  // by us, never beyond the view: with another checksum
+  CHECK_FALSE(reason_to_discard(stored, log));
+  CHECK(decode_position(encode_position(stored))->position == stored.position);
 }
 
 TEST_CASE("a view that the log does not bear out is erased for good before the log is replayed") {

@@ -60,6 +60,10 @@ def produces(node, pid):
     produce(node, pid, "acksall", 3_000_000, "--acks", -1, "--batch-bytes", 1_000_000, "--partitions", 3)
     grouped = produce(node, pid, "grouped", 3_000_000, "--connections", 2, "--batches-per-request", 4, "--batch-bytes", 10_000)
     assert grouped["batches"] == 4 * grouped["produce_requests"]
+    run = bench(node, "produce", "--topic", "primed", "--keep-topic", "--prime", "--partitions", 30, "--total-bytes", 100_000, pid=pid)
+    first = log_bytes(node, "primed") - run["batch_bytes_total"]
+    assert first >= 30 * run["batch_bytes"] and first % run["batch_bytes"] == 0, (first, run)
+    assert all(path.stat().st_size >= run["batch_bytes"] for path in (node.directory / "log").glob("primed-*/*.log"))
     produce(node, pid, "idempotent", 3_000_000, "--acks", -1, "--idempotent", "--connections", 3, "--batch-bytes", 5_000)
 
 

@@ -74,7 +74,9 @@ CLI::App& add_workload(CLI::App& app, Options& options, Workload workload, const
 }
 
 void add_workloads(CLI::App& app, Options& options) {
-  add_volume_options(add_workload(app, options, Workload::kProduce, "produce at full speed"), options);
+  CLI::App& produce = add_workload(app, options, Workload::kProduce, "produce at full speed");
+  add_volume_options(produce, options);
+  produce.add_flag("--prime", options.prime, "a batch into every partition first, which is not measured");
 
   CLI::App& fetch = add_workload(app, options, Workload::kFetch, "fill a topic, then fetch all of it at full speed");
   add_volume_options(fetch, options);

@@ -174,6 +174,7 @@ void add_to(JsonObject& json, const Options& options) {
   json.add("batches_per_request", options.batches_per_request);
   json.add("acks", options.acks);
   json.add("idempotent", options.idempotent);
+  if (options.workload == Workload::kProduce) json.add("prime", options.prime);
   if (consumes(options.workload)) {
     json.add("consumers", options.consumers);
     json.add("passes", options.passes);

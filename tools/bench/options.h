@@ -51,6 +51,7 @@ struct Options {
   std::size_t batches_per_request = 1;
   int acks = 1;
   bool idempotent = false;
+  bool prime = false;  // a batch into every partition before anything is measured
 
   std::size_t consumers = 1;  // connections
   std::uint32_t passes = 1;

@@ -20,6 +20,8 @@ class Plot:
 
 
 PLOTS = [
+    Plot("created", "served_s", "partitions-created", "A topic is created: until all partitions are served", "partitions", "seconds",
+         grows=True),
     Plot("partitions", "user_s_per_gb", "produce-partitions-user", "Produce in 16 KiB batches: user CPU", "partitions", "user CPU, s/GB"),
     Plot("partitions", "cpu_s_per_gb", "produce-partitions-cpu", "Produce in 16 KiB batches: user and system CPU", "partitions",
          "CPU, s/GB"),

@@ -1,5 +1,6 @@
 """Curves: the same load on ever more partitions, connections and groups; kurier with its default of a shard a core, with one
-shard, and Apache Kafka. A point is one run; with several rounds the page shows medians."""
+shard, and Apache Kafka. A point is one run; with several rounds the page shows medians. To be done in minutes, Apache Kafka
+stays below 10,000 partitions, and groups are not measured on one shard."""
 import contextlib
 import dataclasses
 import time
@@ -21,6 +22,7 @@ class Sizes:
     heartbeats: int = 40_000
     steps: tuple = (1, 10, 100, 1_000, 10_000)
     partitions: tuple = (1, 8, 100, 1_000, 9_900)  # one request may write 10,000 metadata records, the topic's own among them
+    kafka_partitions_most: int = 1_000
     groups: tuple = (1, 10, 100, 1_000)
 
 
@@ -28,11 +30,23 @@ QUICK = Sizes(warm_up_bytes=50_000_000, produce_bytes=30_000_000, requests=5_000
               partitions=(1, 8, 50), groups=(1, 5))
 
 
+def partition_counts(broker, sizes):
+    return [count for count in sizes.partitions if count <= sizes.kafka_partitions_most or not isinstance(broker, KafkaBroker)]
+
+
 def produce_partitions(broker, sizes):
-    """16 KiB batches; what the first batch of a partition costs is in it."""
-    for count in sizes.partitions:
-        run = client.bench(broker, "produce", "--batch-bytes", 16_384, "--partitions", count, "--total-bytes", sizes.produce_bytes)
+    """16 KiB batches; what the first one of each partition costs is left out."""
+    for count in partition_counts(broker, sizes):
+        run = client.bench(broker, "produce", "--prime", "--batch-bytes", 16_384, "--partitions", count, "--total-bytes",
+                           sizes.produce_bytes)
         yield count, {"user_s_per_gb": user(run), "cpu_s_per_gb": cpu(run), "mb_per_s": run["produced_mb_per_s"]}
+        broker.settle()
+
+
+def create_partitions(broker, sizes):
+    for count in partition_counts(broker, sizes):
+        run = client.bench(broker, "partitions", "--partitions", count)
+        yield count, {"served_s": run["served_seconds"], "pss_bytes_each": run["pss_bytes_per_partition"]}
         broker.settle()
 
 
@@ -65,13 +79,14 @@ def groups(broker, sizes):
         broker.settle()
 
 
-CURVES = {"partitions": produce_partitions, "requests": request_connections, "idle": idle_connections, "groups": groups}
+CURVES = {"created": create_partitions, "partitions": produce_partitions, "requests": request_connections, "idle": idle_connections, "groups": groups}
+ONE_SHARD = "kurier, one shard"
 
 
 def brokers(kurier, against, jars, made):
     """Each with its name on the plots."""
     yield "kurier", KurierBroker("kurier", f"{made}/kurier", kurier)
-    yield "kurier, one shard", KurierBroker("kurier", f"{made}/one-shard", kurier, ["kurier.shards=1"])
+    yield ONE_SHARD, KurierBroker("kurier", f"{made}/one-shard", kurier, ["kurier.shards=1"])
     if against:
         yield "the other kurier", KurierBroker("the other kurier", f"{made}/other", against)
     else:
@@ -95,6 +110,8 @@ def measure(chosen, arguments, jars, results, say):
                 warm_up(broker, sizes)
             for number in range(1, (arguments.rounds or 1) + 1):
                 for curve in sorted(chosen, key=lambda each: each == "idle"):  # which ends the warm broker
+                    if (name, curve) == (ONE_SHARD, "groups"):
+                        continue
                     started = time.monotonic()
                     for x, values in CURVES[curve](broker, sizes):
                         results.add("point", round=number, broker=name, curve=curve, x=x, values=values)

@@ -7,11 +7,13 @@
 #pragma once
 
 #include <coroutine>
+#include <cstddef>
 #include <exception>
 #include <optional>
 #include <utility>
 
 #include "base/check.h"
+#include "base/recycled_memory.h"
 
 namespace kurier {
 
@@ -20,7 +22,13 @@ class [[nodiscard]] Task;
 
 namespace detail {
 
-struct TaskPromiseBase {
+// Of promises whose coroutines come and go with every request.
+struct RecycledFrame {
+  static void* operator new(std::size_t bytes) { return RecycledMemory::take(bytes); }
+  static void operator delete(void* frame, std::size_t bytes) noexcept { RecycledMemory::leave(frame, bytes); }
+};
+
+struct TaskPromiseBase : RecycledFrame {
   std::coroutine_handle<> continuation = std::noop_coroutine();
 
   struct FinalAwaiter {

@@ -50,7 +50,7 @@ bool Broker::is_controller_listener(const net::ConnectionContext& connection) co
 }
 
 Result<net::Concurrency> Broker::classify(const net::ConnectionContext& connection, ByteView frame) {
-  TRY_ASSIGN(const RequestFrame request, parse_request(frame));
+  TRY_ASSIGN(const RequestKind request, kind_of_request(frame));
   const ApiEntry* api = find_served(request.api->key, is_controller_listener(connection));
   if (api == nullptr) {
     return fail(Failure::kUnsupported, fmt::format("{} is not answered on listener {}", request.api->name, connection.listener_name));
@@ -66,7 +66,7 @@ Result<net::Concurrency> Broker::classify(const net::ConnectionContext& connecti
 
 Task<net::Reply> Broker::handle(net::ConnectionContext& connection, net::FrameBuffer frame) {
   auto request = parse_request(frame.view());
-  KURIER_CHECK(request.has_value());  // classify has read it
+  if (!request) co_return net::Reply{.close = true, .malformed = std::move(request.error())};
   const bool on_controller_listener = is_controller_listener(connection);
   const ApiEntry* api = find_served(request->api->key, on_controller_listener);
   Call call{connection, std::move(*request), std::move(frame), on_controller_listener};

@@ -7,6 +7,7 @@
 
 #include <algorithm>
 #include <cstdint>
+#include <span>
 #include <string_view>
 #include <utility>
 #include <vector>
@@ -49,21 +50,34 @@ class Shards {
   std::vector<Shard> shards_;
 };
 
-// The parts of a request by the shard that owns them.
+// The parts of a request by the shard that owns them. Most requests have one owner, which costs one vector.
 template <class Part>
 class ByOwner {
  public:
-  explicit ByOwner(const Shards& shards) : parts_(shards.count()) {}
+  explicit ByOwner(const Shards& shards) : shards_(shards.count()) {}
   void add(ShardIndex owner, Part part) {
-    if (parts_[owner].empty()) owners_.push_back(owner);
-    parts_[owner].push_back(std::move(part));
+    if (of_first_.empty()) first_ = owner;
+    if (owner == first_) return of_first_.push_back(std::move(part));
+    if (owners_.empty()) {
+      owners_.push_back(first_);
+      of_others_.resize(shards_);
+    }
+    if (of_others_[owner].empty()) owners_.push_back(owner);
+    of_others_[owner].push_back(std::move(part));
   }
-  [[nodiscard]] const std::vector<ShardIndex>& owners() const { return owners_; }
-  [[nodiscard]] std::vector<Part>& of(ShardIndex owner) { return parts_[owner]; }
+  // Views of this object.
+  [[nodiscard]] std::span<const ShardIndex> owners() const {
+    if (!owners_.empty()) return owners_;
+    return {&first_, of_first_.empty() ? std::size_t{0} : std::size_t{1}};
+  }
+  [[nodiscard]] std::vector<Part>& of(ShardIndex owner) { return owner == first_ ? of_first_ : of_others_.at(owner); }
 
  private:
-  std::vector<std::vector<Part>> parts_;
-  std::vector<ShardIndex> owners_;
+  ShardIndex shards_;
+  ShardIndex first_ = 0;
+  std::vector<Part> of_first_;
+  std::vector<std::vector<Part>> of_others_;  // by shard, from the second owner on
+  std::vector<ShardIndex> owners_;  // the same
 };
 
 namespace detail {
@@ -96,9 +110,9 @@ Task<void> work_there(const Shards::Shard& there, const Shards::Shard& home, Sha
 
 // Runs work(broker of the shard, context) on each of `owners` (no shard twice) and returns when all have finished. The others
 // get their messages before the work of `here` begins, so work given out by one shard arrives in the order in which it was
-// given. `context` is shared by all without a lock: each shard writes only what is its own.
+// given. `owners` views what outlives the task. `context` is shared by all without a lock: each shard writes only what is its own.
 template <class Context>
-Task<void> on_shards(const Shards& shards, ShardIndex here, const std::vector<ShardIndex>& owners,
+Task<void> on_shards(const Shards& shards, ShardIndex here, std::span<const ShardIndex> owners,
                      detail::ShardWork<Context> work, Context& context) {
   if (owners.empty()) co_return;
   const Shards::Shard& home = shards.at(here);

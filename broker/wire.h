@@ -19,6 +19,13 @@ struct RequestFrame {
   ByteView body;  // of the frame
 };
 
+struct RequestKind {
+  const protocol::ApiInfo* api = nullptr;
+  std::int16_t version = 0;
+};
+// What every header begins with.
+Result<RequestKind> kind_of_request(ByteView frame);
+
 // Reads the header. A version outside the schema's range is accepted here (ApiVersions answers it); the body is then not
 // to be read.
 Result<RequestFrame> parse_request(ByteView frame);
@@ -41,7 +48,8 @@ Result<Message> parse_body(const RequestFrame& request, std::size_t elements_max
 // With its 4-byte length. kInvalid: the response says what its version cannot express, which is a mistake of ours.
 template <class Message>
 Result<Outgoing> frame_response(const RequestFrame& request, std::int16_t version, const Message& message) {
-  protocol::Writer writer;
+  constexpr std::size_t kUsualBytes = 128;
+  protocol::Writer writer(kUsualBytes);
   writer.int32(0);
   protocol::ResponseHeader header;
   header.correlation_id = request.header.correlation_id;

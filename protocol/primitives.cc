@@ -277,6 +277,8 @@ void Writer::slice(const FileSlice& slice) {
   if (slice.size_bytes == 0) return;
   finished_bytes_ += buffer_.size() + slice.size_bytes;
   parts_.push_back({std::exchange(buffer_, {}), slice});
+  constexpr std::size_t kBetweenSlicesBytes = 64;  // what a partition of a Fetch takes, mostly
+  buffer_.reserve(kBetweenSlicesBytes);
 }
 
 std::size_t Writer::begin_tagged(std::uint32_t tag) {

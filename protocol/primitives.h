@@ -115,6 +115,10 @@ class Reader {
 
 class Writer {
  public:
+  Writer() = default;
+  // With room for so many bytes before it has to grow.
+  explicit Writer(std::size_t room_bytes) { buffer_.reserve(room_bytes); }
+
   [[nodiscard]] bool ok() const { return error_.empty(); }
   [[nodiscard]] const std::string& error() const { return error_; }
   // Keeps the first reason. What was written must then not be sent.

@@ -13,7 +13,7 @@ namespace kurier::broker::api {
 // `key_of(topic)` is the same for the same topic; `partitions` is the member that has them.
 template <class Topic, class Partition, class KeyOf>
 void merge_topics(std::vector<Topic>& topics, std::vector<Partition> Topic::* partitions, KeyOf key_of) {
-  std::vector<std::size_t> sorted(topics.size());
+  std::vector<std::size_t> sorted(topics.size() < 2 ? 0 : topics.size());
   for (std::size_t i = 0; i < sorted.size(); ++i) sorted[i] = i;
   std::ranges::sort(sorted, [&](std::size_t left, std::size_t right) {
     return std::pair(key_of(topics[left]), left) < std::pair(key_of(topics[right]), right);

@@ -1,6 +1,8 @@
 // Produce: stage 1 checks and appends in the order of the connection; stage 2 waits for what acks asks for.
 #include <algorithm>
-#include <deque>
+#include <atomic>
+#include <list>
+#include <optional>
 #include <set>
 #include <tuple>
 
@@ -36,15 +38,20 @@ struct Part {
   PartitionResponse* response = nullptr;
 };
 
-// What the shards share of one request. Each has its own parts, and its own hold on what was received.
+// What the shards share of one request. Each has its own parts; the last one that has appended its own lets what was received go.
 struct Work {
-  std::vector<std::shared_ptr<Received>> received;  // by shard
+  std::optional<Received> received;
   ByOwner<Part> parts;
-  std::deque<PartitionResponse> unheard;  // of parts whose partition is answered otherwise
+  std::list<PartitionResponse> unheard;  // of parts whose partition is answered otherwise
   std::int16_t version = 0;
   std::int16_t acks = 0;
   MonotonicTime deadline;
   bool takes_turns = false;  // the connection's next request is held until this one is done
+  std::atomic<std::size_t> holders = 0;  // of received
+
+  void let_go() {
+    if (holders.fetch_sub(1) == 1) received.reset();
+  }
 };
 
 struct Waiting {
@@ -111,7 +118,6 @@ void append_to(Partition& partition, const PartitionRequest& request, net::Frame
 Task<void> append_and_wait(Broker& broker, Work& work) {
   const bool acks_all = work.acks == -1;
   std::vector<Waiting> waiting;
-  auto received = std::move(work.received[broker.shard()]);
   Turns turns = turns_of(broker);
   for (const Part& part : work.parts.of(broker.shard())) {
     if (work.takes_turns) co_await turns.next(kElementsOfAppend);
@@ -121,12 +127,13 @@ Task<void> append_and_wait(Broker& broker, Work& work) {
       continue;
     }
     Offset required{0};
-    append_to(**partition, *part.request, received->frame, work.version, acks_all, broker.ports().clock, *part.response, &required);
+    append_to(**partition, *part.request, work.received->frame, work.version, acks_all, broker.ports().clock,
+              *part.response, &required);
     if (part.response->error_code == ErrorCode::kNone && work.acks != 0 && (*partition)->must_wait(acks_all)) {
       waiting.push_back({*partition, required, part.response});
     }
   }
-  received.reset();  // what waits holds offsets only
+  work.let_go();  // what waits holds offsets only
   for (const Waiting& wait : waiting) {
     co_await turns.next();
     const ErrorCode error = co_await wait.partition->replicated(wait.required, work.deadline);
@@ -269,35 +276,31 @@ Task<net::Reply> produce(Broker& broker, Call call) {
   }
   if (!request) co_return refuse(call, request.error());
   const MonotonicTime deadline = began + std::chrono::milliseconds(std::max(0, request->timeout_ms));
-  auto received = std::make_shared<Received>(std::move(call.frame), std::move(*request));
-  auto kept = call.is_large ? received : nullptr;  // so that it does not end on a shard
-  const std::int16_t acks = received->request.acks;
+  const std::int16_t acks = request->acks;
   ProduceResponse response;
-  Work work{std::vector<std::shared_ptr<Received>>(broker.shards().count()),
-            ByOwner<Part>(broker.shards()),
-            {},
-            call.request.version,
-            acks,
-            deadline};
+  Work work{.received = Received{std::move(call.frame), std::move(*request)},
+            .parts = ByOwner<Part>(broker.shards()),
+            .unheard = {},
+            .version = call.request.version,
+            .acks = acks,
+            .deadline = deadline};
   const auto image = broker.image();
   const bool is_complete = co_await aside(
-      broker, call.is_large, [&] { return distribute(broker, *image, call, received->request, response, work); });
+      broker, call.is_large, [&] { return distribute(broker, *image, call, work.received->request, response, work); });
   if (!is_complete) {
-    received.reset();
-    co_await end(broker, call, kept, response, work);
+    co_await end(broker, call, work.received, response, work.parts, work.unheard);
     co_return refuse(call, {Failure::kMalformed, "Produce with null for the records of a partition"});
   }
   for (const ShardIndex owner : work.parts.owners()) {
-    work.received[owner] = received;
     work.takes_turns = work.takes_turns || work.parts.of(owner).size() > kElementsPerTurn;
   }
   if (work.takes_turns) call.connection.hold_next();
-  received.reset();
+  work.holders = work.parts.owners().size() + (call.is_large ? 1 : 0);  // so that what is large does not end on a shard
   co_await on_shards(broker.shards(), broker.shard(), work.parts.owners(), append_and_wait, work);
   // acks=0 expects no response; that something failed can only be said by closing the connection.
   if (acks == 0) {
     const bool close = has_error(response);
-    co_await end(broker, call, kept, response, work);
+    co_await end(broker, call, work.received, response, work.parts, work.unheard);
     call.connection.let_next();
     co_return net::Reply{.close = close};
   }
@@ -309,10 +312,10 @@ Task<net::Reply> produce(Broker& broker, Call call) {
   const auto now = broker.image();
   net::Reply reply = co_await aside(broker, true, [&] {
     tell_leaders(*now, call, response);
-    kept.reset();
+    work.received.reset();
     return respond(call, response);
   });
-  co_await end(broker, call, response, work);
+  co_await end(broker, call, response, work.parts, work.unheard);
   call.connection.let_next();
   co_return reply;
 }

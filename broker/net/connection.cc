@@ -1,6 +1,7 @@
 #include "broker/net/connection.h"
 
 #include <algorithm>
+#include <iterator>
 #include <utility>
 
 #include "base/log.h"
@@ -103,6 +104,7 @@ Task<void> Connection::read_requests(Self self) {
       co_await memory;
       continue;
     }
+    me.received_.swap(me.shard_.spare_frames);
     Result<bool> more = me.receive();
     me.active_at_ = me.shard_.clock.monotonic();
     for (const FrameBuffer& frame : me.received_) me.received_bytes_ += frame.size_bytes();
@@ -113,7 +115,9 @@ Task<void> Connection::read_requests(Self self) {
     for (std::size_t i = 0; go_on && i < me.received_.size(); ++i) {
       go_on = co_await me.process(std::move(me.received_[i]));
     }
-    std::vector<FrameBuffer>().swap(me.received_);
+    me.received_.clear();
+    me.received_.swap(me.shard_.spare_frames);
+    std::vector<FrameBuffer>().swap(me.received_);  // where another has left its own meanwhile
     me.received_bytes_ = 0;
     me.account();
     me.in_burst_ = false;
@@ -154,6 +158,22 @@ Result<bool> Connection::receive() {
   }
 }
 
+Connection::SlotAt Connection::take_slot(std::size_t frame_bytes) {
+  std::list<RequestSlot>& spare = shard_.spare_slots;
+  if (spare.empty()) spare.emplace_back();
+  spare.front().frame_bytes = frame_bytes;
+  in_flight_.splice(in_flight_.end(), spare, spare.begin());
+  return std::prev(in_flight_.end());
+}
+
+void Connection::leave_slot() {
+  constexpr std::size_t kSpareSlotsMax = 256;
+  std::list<RequestSlot>& spare = shard_.spare_slots;
+  if (spare.size() >= kSpareSlotsMax) return in_flight_.pop_front();
+  in_flight_.front().reply.reset();
+  spare.splice(spare.begin(), in_flight_, in_flight_.begin());
+}
+
 Task<bool> Connection::process(FrameBuffer frame) {
   const Result<Concurrency> concurrency = shard_.handler.classify(context_, frame.view());
   if (!concurrency) {
@@ -175,7 +195,7 @@ Task<bool> Connection::process(FrameBuffer frame) {
   if (stream_closed_ || draining_) co_return false;
   in_burst_ = true;
   const std::size_t frame_bytes = frame.size_bytes();
-  const auto slot = in_flight_.insert(in_flight_.end(), Slot{std::nullopt, frame_bytes});
+  const SlotAt slot = take_slot(frame_bytes);
   in_flight_bytes_ += frame_bytes;
   unanswered_bytes_ += frame_bytes;
   received_bytes_ -= frame_bytes;
@@ -234,7 +254,7 @@ Task<void> Connection::write_replies(Self self) {
     Outgoing together;
     std::size_t count = 0;
     std::size_t frame_bytes = 0;
-    for (Slot& slot : me.in_flight_) {
+    for (RequestSlot& slot : me.in_flight_) {
       if (!slot.reply) break;
       ++count;
       frame_bytes += slot.frame_bytes;
@@ -253,7 +273,7 @@ Task<void> Connection::write_replies(Self self) {
       if (!written) close_after = true;
     }
     me.active_at_ = me.shard_.clock.monotonic();
-    for (; count > 0; --count) me.in_flight_.pop_front();
+    for (; count > 0; --count) me.leave_slot();
     me.in_flight_bytes_ -= frame_bytes;
     if (close_after) me.close();
     me.wake_reader();

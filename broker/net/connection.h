@@ -73,6 +73,12 @@ struct ConnectionLimits {
 
 class Connection;
 
+// A request in flight.
+struct RequestSlot {
+  std::optional<Reply> reply;
+  std::size_t frame_bytes = 0;
+};
+
 // What connections of one shard share.
 struct ConnectionShard {
   const Clock& clock;
@@ -89,6 +95,9 @@ struct ConnectionShard {
   // those that have begun one may finish it.
   std::size_t request_bytes = 0;
   std::vector<std::weak_ptr<Connection>> wait_for_memory;
+  // Left by a connection for the next one that is busy, so that neither allocates, nor keeps anything while it is idle.
+  std::list<RequestSlot> spare_slots;
+  std::vector<FrameBuffer> spare_frames;  // empty, with room
 };
 
 class Connection final : public std::enable_shared_from_this<Connection> {
@@ -104,11 +113,7 @@ class Connection final : public std::enable_shared_from_this<Connection> {
   [[nodiscard]] const ConnectionContext& context() const { return context_; }
 
  private:
-  struct Slot {
-    std::optional<Reply> reply;
-    std::size_t frame_bytes = 0;
-  };
-  using SlotAt = std::list<Slot>::iterator;
+  using SlotAt = std::list<RequestSlot>::iterator;
   using Self = std::shared_ptr<Connection>;  // held by every task of the connection
 
   static Task<void> read_requests(Self self);
@@ -117,6 +122,8 @@ class Connection final : public std::enable_shared_from_this<Connection> {
 
   Task<bool> process(FrameBuffer frame);  // false: read no further
   Result<bool> receive();                 // false: nothing there for now
+  SlotAt take_slot(std::size_t frame_bytes);
+  void leave_slot();  // the first one
   void complete(SlotAt slot, Reply reply);
   void flush();
   void flush_soon();
@@ -134,7 +141,7 @@ class Connection final : public std::enable_shared_from_this<Connection> {
   Closed closed_;
   FrameDecoder decoder_;
   std::vector<FrameBuffer> received_;  // whole frames not started yet
-  std::list<Slot> in_flight_;          // in request order
+  std::list<RequestSlot> in_flight_;  // in request order
   std::size_t in_flight_bytes_ = 0;
   std::size_t received_bytes_ = 0;     // of received_
   std::size_t unanswered_bytes_ = 0;   // of those in flight without a reply

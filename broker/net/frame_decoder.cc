@@ -7,26 +7,37 @@
 #include <cstring>
 
 #include "base/check.h"
+#include "base/recycled_memory.h"
 
 namespace kurier::net {
 namespace {
 constexpr std::size_t kAllocatedAtOnceBytes = 1 << 20;
+
+bool is_small(std::size_t frame_bytes) { return frame_bytes <= RecycledMemory::kBytesMax; }
 }
 
 FrameBuffer& FrameBuffer::operator=(FrameBuffer&& other) noexcept {
   if (this != &other) {
-    std::free(data_);
+    free();
     data_ = std::exchange(other.data_, nullptr);
     size_ = std::exchange(other.size_, 0);
   }
   return *this;
 }
 
-FrameBuffer::~FrameBuffer() { std::free(data_); }
+void FrameBuffer::free() {
+  if (data_ != nullptr && is_small(size_)) return RecycledMemory::leave(data_, std::max<std::size_t>(size_, 1));
+  std::free(data_);
+}
 
 FrameBuffer FrameBuffer::allocate(std::size_t size_bytes) {
   FrameBuffer buffer;
-  buffer.resize(size_bytes);
+  if (is_small(size_bytes)) {
+    buffer.data_ = static_cast<std::byte*>(RecycledMemory::take(std::max<std::size_t>(size_bytes, 1)));
+    buffer.size_ = size_bytes;
+  } else {
+    buffer.reallocate(size_bytes);
+  }
   return buffer;
 }
 
@@ -37,7 +48,14 @@ FrameBuffer FrameBuffer::copy_of(ByteView bytes) {
 }
 
 void FrameBuffer::resize(std::size_t size_bytes) {
-  auto* data = static_cast<std::byte*>(std::realloc(data_, std::max<std::size_t>(size_bytes, 1)));
+  if (!is_small(size_) && !is_small(size_bytes)) return reallocate(size_bytes);
+  FrameBuffer resized = allocate(size_bytes);
+  if (const std::size_t kept = std::min(size_, size_bytes); kept > 0) std::memcpy(resized.data_, data_, kept);
+  *this = std::move(resized);
+}
+
+void FrameBuffer::reallocate(std::size_t size_bytes) {
+  auto* data = static_cast<std::byte*>(std::realloc(data_, size_bytes));
   KURIER_CHECK_MESSAGE(data != nullptr, fmt::format("no memory for a frame of {} bytes", size_bytes));
   data_ = data;
   size_ = size_bytes;

@@ -21,7 +21,7 @@ class FrameBuffer {
   FrameBuffer(FrameBuffer&& other) noexcept
       : data_(std::exchange(other.data_, nullptr)), size_(std::exchange(other.size_, 0)) {}
   FrameBuffer& operator=(FrameBuffer&& other) noexcept;
-  ~FrameBuffer();
+  ~FrameBuffer() { free(); }
 
   // `size_bytes` bytes of unspecified content.
   static FrameBuffer allocate(std::size_t size_bytes);
@@ -34,6 +34,9 @@ class FrameBuffer {
   [[nodiscard]] MutableByteView mutable_view() { return {data_, size_}; }
 
  private:
+  void free();
+  void reallocate(std::size_t size_bytes);
+
   std::byte* data_ = nullptr;
   std::size_t size_ = 0;
 };

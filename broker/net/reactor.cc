@@ -18,7 +18,7 @@ constexpr std::size_t kReadyPerRound =
 
 // Owns a task that nobody awaits; its frame destroys itself at the end.
 struct Detached {
-  struct promise_type {
+  struct promise_type : kurier::detail::RecycledFrame {
     Detached get_return_object() const noexcept { return {}; }
     std::suspend_never initial_suspend() const noexcept { return {}; }
     std::suspend_never final_suspend() const noexcept { return {}; }

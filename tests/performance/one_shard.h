@@ -117,7 +117,9 @@ class OneShard {
                                                      .handler = *broker_,
                                                      .limits = {},
                                                      .next_malformed_log = {},
-                                                     .wait_for_memory = {}});
+                                                     .wait_for_memory = {},
+                                                     .spare_slots = {},
+                                                     .spare_frames = {}});
     logs_ = std::make_unique<broker::LogManager>(
         broker::LogManagerPorts{files_, clock_, reactor_, reactor_, pool_, pool_, *groups_,
                                 [](broker::LogDirectoryState&, const Error&) {}, [](const auto&) {}, [] {},

@@ -4,60 +4,16 @@
 #include <algorithm>
 #include <array>
 #include <charconv>
-#include <cmath>
-#include <limits>
 
+#include "config/java_text.h"
 #include "config/property_table.h"
 #include "config/text.h"
 
 namespace kurier::config {
 namespace {
 
-// Java's String.trim: everything up to the space counts.
-std::string_view trim(std::string_view text) {
-  while (!text.empty() && static_cast<unsigned char>(text.front()) <= ' ') text.remove_prefix(1);
-  while (!text.empty() && static_cast<unsigned char>(text.back()) <= ' ') text.remove_suffix(1);
-  return text;
-}
-
-std::vector<std::string> split_list(std::string_view text) {
-  std::vector<std::string> items;
-  text = trim(text);
-  if (text.empty()) return items;
-  while (true) {
-    const std::size_t comma = text.find(',');
-    items.emplace_back(trim(text.substr(0, comma)));
-    if (comma == std::string_view::npos) return items;
-    text.remove_prefix(comma + 1);
-  }
-}
-
 std::string join(const std::vector<std::string>& items, std::string_view between) {
   return fmt::format("{}", fmt::join(items, between));
-}
-
-// The decimal notation of java.lang.Double.toString: 1.0, 0.001, 1.0E7.
-std::string java_double(double value) {
-  if (value == 0) return std::signbit(value) ? "-0.0" : "0.0";
-  std::array<char, 40> buffer{};
-  const auto [end, error] =
-      std::to_chars(buffer.data(), buffer.data() + buffer.size(), value, std::chars_format::scientific);
-  const std::string_view text(buffer.data(), static_cast<std::size_t>(end - buffer.data()));
-  const double magnitude = value < 0 ? -value : value;
-  if (magnitude >= 1e-3 && magnitude < 1e7) {
-    const auto [fixed_end, fixed_error] =
-        std::to_chars(buffer.data(), buffer.data() + buffer.size(), value, std::chars_format::fixed);
-    std::string fixed(buffer.data(), static_cast<std::size_t>(fixed_end - buffer.data()));
-    return fixed.find('.') == std::string::npos ? fixed + ".0" : fixed;
-  }
-  const std::size_t e = text.find('e');
-  std::string mantissa(text.substr(0, e));
-  if (mantissa.find('.') == std::string::npos) mantissa += ".0";
-  int exponent = 0;
-  std::string_view digits = text.substr(e + 1);
-  if (digits.starts_with('+')) digits.remove_prefix(1);
-  std::from_chars(digits.data(), digits.data() + digits.size(), exponent);
-  return fmt::format("{}E{}", mantissa, exponent);
 }
 
 std::unexpected<Error> invalid(std::string_view name, std::string_view value, std::string_view why) {
@@ -77,7 +33,7 @@ Words words_of(std::string_view range) {
     range.remove_prefix(kAnyCase.size());
   }
   if (range.starts_with('[') && range.ends_with(']') && range.find("...") == std::string_view::npos) {
-    result.words = split_list(range.substr(1, range.size() - 2));
+    result.words = java_list(range.substr(1, range.size() - 2));
   }
   return result;
 }
@@ -96,7 +52,7 @@ Limits limits_of(std::string_view range) {
     range.remove_suffix(kOrMinusOne.size());
   }
   if (!range.starts_with('[') || !range.ends_with(']')) return result;
-  const auto parts = split_list(range.substr(1, range.size() - 2));
+  const auto parts = java_list(range.substr(1, range.size() - 2));
   if (!parts.empty() && parts.front() != "...") result.least = parts.front();
   if (parts.size() > 1 && parts.back() != "...") result.most = parts.back();
   return result;
@@ -128,29 +84,23 @@ Result<void> check_limits(std::string_view name, std::string_view shown, Number 
 
 Result<Value> parse_whole(std::string_view name, Type type, std::string_view range, std::string_view text,
                           std::int64_t least, std::int64_t most) {
-  std::string_view digits = text;
-  if (digits.starts_with('+') && digits.size() > 1 && digits[1] != '-') digits.remove_prefix(1);
-  std::int64_t number = 0;
-  const auto [end, error] = std::from_chars(digits.data(), digits.data() + digits.size(), number);
-  if (error != std::errc() || end != digits.data() + digits.size() || number < least || number > most) {
+  const auto number = java_whole(java_trim(text));
+  if (!number || *number < least || *number > most) {
     return invalid(name, text, fmt::format("Not a number of type {}", to_string(type)));
   }
   Value value;
-  value.text = std::to_string(number);
-  value.number = number;
-  TRY(check_limits(name, value.text, number, range));
+  value.text = std::to_string(*number);
+  value.number = *number;
+  TRY(check_limits(name, value.text, *number, range));
   return value;
 }
 
 Result<Value> parse_double(std::string_view name, std::string_view range, std::string_view text) {
-  std::string_view digits = text;
-  if (digits.starts_with('+')) digits.remove_prefix(1);
+  const auto number = java_real(java_trim(text));
+  if (!number) return invalid(name, text, "Not a number of type DOUBLE");
   Value value;
-  const auto [end, error] = std::from_chars(digits.data(), digits.data() + digits.size(), value.real);
-  if (digits.empty() || error != std::errc() || end != digits.data() + digits.size()) {
-    return invalid(name, text, "Not a number of type DOUBLE");
-  }
-  value.text = java_double(value.real);
+  value.real = *number;
+  value.text = java_real_text(value.real);
   TRY(check_limits(name, value.text, value.real, range));
   return value;
 }
@@ -166,7 +116,8 @@ bool must_not_be_empty(std::string_view name) {
   return contains(kNames, name);
 }
 
-bool is_replica(std::string_view text) {  // "0:1"
+bool is_replica(std::string_view text) {  // "0:1"; Kafka's pattern lets nothing pass too
+  if (text.empty()) return true;
   const std::size_t colon = text.find(':');
   const auto is_number = [](std::string_view part) {
     return !part.empty() && std::ranges::all_of(part, [](char c) { return c >= '0' && c <= '9'; });
@@ -174,25 +125,34 @@ bool is_replica(std::string_view text) {  // "0:1"
   return colon != std::string_view::npos && is_number(text.substr(0, colon)) && is_number(text.substr(colon + 1));
 }
 
+bool is_of_replicas(std::string_view range) { return range.starts_with("[partitionId]"); }
+bool is_of_addresses(std::string_view range) { return range == "non-empty list"; }
+
+// ConfigDef drops what a list says again, but not from lists whose form has a rule of its own.
+std::vector<std::string> parse_list(std::string_view text, std::string_view range) {
+  std::vector<std::string> list = java_list(text);
+  if (is_of_replicas(range) || is_of_addresses(range)) return list;
+  std::vector<std::string> distinct;
+  for (std::string& item : list) {
+    if (!contains(distinct, item)) distinct.push_back(std::move(item));
+  }
+  return distinct;
+}
+
 Result<void> check_list(std::string_view name, const std::vector<std::string>& list, std::string_view range) {
-  if (range.starts_with("[partitionId]")) {
+  if (is_of_replicas(range)) {
     const bool fits = (list.size() == 1 && list.front() == "*") || std::ranges::all_of(list, is_replica);
     if (fits) return {};
     return invalid(name, "[" + join(list, ", ") + "]",
                    fmt::format("{} must be the literal '*' or a list of replicas in the following format: {}", name,
                                range));
   }
-  if (range == "non-empty list") return {};  // the quorum's addresses are read by node_config
+  if (is_of_addresses(range)) return {};  // the quorum's addresses are read by node_config
   const Words allowed = words_of(range);
   if (list.empty()) {
     if (!must_not_be_empty(name)) return {};
     return fail(Failure::kInvalid, fmt::format("Configuration '{}' must not be empty. Valid values include: {}", name,
                                                allowed.words.empty() ? "any non-empty value" : std::string(range)));
-  }
-  std::vector<std::string> sorted = list;
-  std::ranges::sort(sorted);
-  if (std::ranges::adjacent_find(sorted) != sorted.end()) {
-    return fail(Failure::kInvalid, fmt::format("Configuration '{}' values must not be duplicated.", name));
   }
   for (const std::string& item : list) {
     if (item.empty()) return fail(Failure::kInvalid, fmt::format("Configuration '{}' values must not be empty.", name));
@@ -218,26 +178,26 @@ Result<void> check_string(std::string_view name, std::string_view text, std::str
 }  // namespace
 
 Result<Value> parse_value(std::string_view name, Type type, std::string_view range, std::string_view text) {
-  const std::string_view trimmed = trim(text);
+  const std::string_view trimmed = java_trim(text);
   Value value;
   switch (type) {
     case Type::kBoolean: {
-      const std::string word = lower(trimmed);
-      if (word != "true" && word != "false") return invalid(name, text, "Expected value to be either true or false");
-      value.text = word;
-      value.number = word == "true" ? 1 : 0;
+      const auto truth = java_boolean(trimmed);
+      if (!truth) return invalid(name, text, "Expected value to be either true or false");
+      value.text = *truth ? "true" : "false";
+      value.number = *truth ? 1 : 0;
       return value;
     }
     case Type::kInt:
-      return parse_whole(name, type, range, trimmed, INT32_MIN, INT32_MAX);
+      return parse_whole(name, type, range, text, INT32_MIN, INT32_MAX);
     case Type::kShort:
-      return parse_whole(name, type, range, trimmed, INT16_MIN, INT16_MAX);
+      return parse_whole(name, type, range, text, INT16_MIN, INT16_MAX);
     case Type::kLong:
-      return parse_whole(name, type, range, trimmed, INT64_MIN, INT64_MAX);
+      return parse_whole(name, type, range, text, INT64_MIN, INT64_MAX);
     case Type::kDouble:
-      return parse_double(name, range, trimmed);
+      return parse_double(name, range, text);
     case Type::kList:
-      value.list = split_list(trimmed);
+      value.list = parse_list(trimmed, range);
       TRY(check_list(name, value.list, range));
       value.text = join(value.list, ",");
       return value;

@@ -48,8 +48,10 @@ TEST_CASE("the sentences are Kafka's") {
         "Invalid value 0 for configuration compression.gzip.level: Value must be between 1 and 9 or equal to -1");
   CHECK(error_of({{"cleanup.policy", "x"}}) ==
         "Invalid value x for configuration cleanup.policy: String must be one of: compact, delete");
-  CHECK(error_of({{"cleanup.policy", "delete,delete"}}) ==
-        "Configuration 'cleanup.policy' values must not be duplicated.");
+  for (const char* list : {",", "compact,", ",compact", "compact,,delete", " , ", ",,"}) {
+    CHECK(error_of({{"cleanup.policy", list}}) == "Configuration 'cleanup.policy' values must not be empty.");
+  }
+  CHECK(error_of({{"segment.bytes", "  "}}) == "Invalid value    for configuration segment.bytes: Not a number of type INT");
   CHECK(error_of({{"preallocate", "x"}}) ==
         "Invalid value x for configuration preallocate: Expected value to be either true or false");
   CHECK(error_of({{"leader.replication.throttled.replicas", "x"}}) ==
@@ -116,6 +118,64 @@ TEST_CASE("doubles are written as Java writes them") {
   CHECK(text("1000000") == "1000000.0");
   CHECK(text("0.0001") == "1.0E-4");
   CHECK(text("1.7976931348623157E308") == "1.7976931348623157E308");
+  CHECK(text("NaN") == "NaN");
+  CHECK(text("1e400") == "Infinity");
+  CHECK(text("-Infinity") == "-Infinity");
+  CHECK(text("0x1p-1074") == "4.9E-324");
+  CHECK(text("-1e-323") == "-9.9E-324");
+  CHECK(text("2e-323") == "2.0E-323");
+  CHECK(text("-0") == "-0.0");
+}
+
+// What Apache Kafka 4.4 on Java 17 makes of each; tests/interop/api_rules.py asks it.
+TEST_CASE("what Java's parsers take is taken, and nothing else") {
+  const auto parsed = [](Type type, const char* text) {
+    const auto value = parse_value("x", type, "", text);
+    return value ? value->text : std::string("refused");
+  };
+  const auto whole = [&](const char* text) { return parsed(Type::kInt, text); };
+  for (const char* text : {"5", " 5 ", "+5", "005", "\t5\n", "\x1f" "5", "\u0665", "\uff15", "\u0cec" "5"}) {
+    CAPTURE(text);
+    CHECK(whole(text) == (std::string_view(text) == "\u0cec" "5" ? "65" : "5"));
+  }
+  CHECK(whole("-0") == "0");
+  CHECK(whole("-2147483648") == "-2147483648");
+  CHECK(parsed(Type::kLong, "-9223372036854775808") == "-9223372036854775808");
+  CHECK(parsed(Type::kLong, "9223372036854775808") == "refused");
+  CHECK(parsed(Type::kLong, "-99999999999999999999") == "refused");
+  for (const char* text : {"", "+", "-", "+-5", "5.0", "5_0", "0x5", "5L", "5e6", "\u00a0" "5", "2147483648", "\U0001d7d3", "\xe0\xb3", "1 0"}) {
+    CAPTURE(text);
+    CHECK(whole(text) == "refused");
+  }
+  const auto real = [&](const char* text) { return parsed(Type::kDouble, text); };
+  for (const char* text : {"0.5", "0.5f", ".5D", "+.5d", "5e-1", "5E-1F", "0x1p-1", "0X.8P0", "0x1.p-1d", "0x.8p+0f", " 0.5\t", "00.5", "0.50000000000000000000000000000001"}) {
+    CAPTURE(text);
+    CHECK(real(text) == "0.5");
+  }
+  CHECK(real("5.") == "5.0");
+  CHECK(real("-NaN") == "NaN");
+  CHECK(real("0e99999999999") == "0.0");
+  CHECK(real("0x1p-99999999999") == "0.0");
+  for (const char* text : {"", "nan", "inf", "NaNf", "Infinityf", "0x1", "0x1p", "0x.p1", "0xp1", "0x1p-1ff", "0x1p0.5", "5e", "5e+", "0.5ff", "0.5 f", "f", ".", ".e5", "e5",
+                           "0,5", "1_0", "1e+-0", "+-1", "- 1", "\u0660.5", "0x1g", "infinity", "nan(1)"}) {
+    CAPTURE(text);
+    CHECK(real(text) == "refused");
+  }
+  const auto truth = [&](const char* text) { return parsed(Type::kBoolean, text); };
+  CHECK(truth(" tRuE ") == "true");
+  CHECK(truth("FAL\u017fE") == "false");
+  for (const char* text : {"", "1", "yes", "\u00a0true"}) CHECK(truth(text) == "refused");
+  const auto list = [&](const char* text) { return parsed(Type::kList, text); };
+  CHECK(list(" a , b\n,\vc ") == "a,b,c");
+  CHECK(list("a,b,a,a") == "a,b");
+  CHECK(list("a\x01,b") == "a\x01,b");
+  CHECK(list("  ").empty());
+  const auto replicas = [](const char* text) {
+    const auto value = parse_value("x", Type::kList, "[partitionId]:[brokerId],[partitionId]:[brokerId],...", text);
+    return value ? value->text : std::string("refused");
+  };
+  CHECK(replicas("0:1,0:1,") == "0:1,0:1,");
+  CHECK(replicas("*,*") == "refused");
 }
 
 TEST_CASE("a topic inherits what came as metadata, and says what has no effect") {

@@ -72,6 +72,7 @@ def text(lines, folder="performance"):
     rounds = max(line["round"] for line in of_kind(lines, "point"))
     intro = (f"Measured on {about['date']} at {about['commit']}, {'once' if rounds == 1 else f'{rounds} times'} a point. Every program "
              f"here may open {about['descriptors']:,} descriptors, the hard limit of this machine: the limit was raised to it beforehand. "
+             "Producing leaves out what the first batch of a partition costs. "
              f"A line bends where a figure changes by more than a factor of {BEND:g} from one point to the next.")
     return "\n\n".join([intro, *(plot_part(lines, plot, folder) for plot in measured(lines))])
 

@@ -94,11 +94,14 @@ def brokers(kurier, against, jars, made):
         yield "Apache Kafka", KafkaBroker("Apache Kafka", f"{made}/kafka", jars)
 
 
-def warm_up(broker, sizes):
+def warm_up(broker, sizes, chosen):
     broker.renew()
     broker.start()
     client.bench(broker, "produce", "--batch-bytes", 16_384, "--total-bytes", sizes.warm_up_bytes)
     client.bench(broker, "requests", "--requests", sizes.requests)
+    if "groups" in chosen:
+        client.bench(broker, "groups", "--groups", 10, "--members", MEMBERS, "--rounds", max(1, sizes.joins // 50), "--heartbeats",
+                     sizes.heartbeats // 50, "--commits", sizes.heartbeats // 50)
     broker.settle()
 
 
@@ -108,7 +111,7 @@ def measure(chosen, arguments, jars, results, say):
         for name, broker in brokers(arguments.kurier, arguments.against, jars, made):
             ends.callback(broker.kill)
             if set(chosen) - {"idle"}:
-                warm_up(broker, sizes)
+                warm_up(broker, sizes, {curve for curve in chosen if (name, curve) not in SKIPPED})
             for number in range(1, (arguments.rounds or 1) + 1):
                 for curve in sorted(chosen, key=lambda each: each == "idle"):  # which ends the warm broker
                     if (name, curve) in SKIPPED:

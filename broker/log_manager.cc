@@ -233,7 +233,6 @@ void LogManager::maintain() {
 
 void LogManager::maintain(Partition& partition, Timestamp now) {
   storage::Log& log = partition.log();
-  if (const auto rolled = log.roll_if_old(now); !rolled) LOG_ERROR("rolling {}: {}", log.directory(), rolled.error().context);
   auto retired = log.delete_old_segments(now, partition.leader().high_watermark());
   if (!retired) {
     LOG_ERROR("retention of {}: {}", log.directory(), retired.error().context);

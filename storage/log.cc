@@ -147,16 +147,6 @@ std::chrono::milliseconds Log::segment_age_max() const {
   return age_max - std::chrono::milliseconds(hash % static_cast<std::uint64_t>(jitter_max));
 }
 
-Result<bool> Log::roll_if_old(Timestamp now) {
-  Segment& segment = active();
-  if (segment.size_bytes() == 0) return false;
-  TRY_ASSIGN(const auto first, segment.first_batch_timestamp());
-  const Timestamp since = first && first->value() >= 0 ? *first : segment.created();
-  if (now - since <= segment_age_max().count()) return false;
-  TRY(roll(now));
-  return true;
-}
-
 Result<void> Log::roll(Timestamp now) {
   if (active().size_bytes() == 0) return {};  // it can go on
   TRY_ASSIGN(const Offset end, active().next_offset());

@@ -108,8 +108,6 @@ class Log {
     producers_.high_watermark_is(high_watermark);
   }
 
-  // segment.ms: a new segment if the active one is old enough. True if there is one.
-  Result<bool> roll_if_old(Timestamp now);
   Result<void> roll(Timestamp now);
   // retention.ms, retention.bytes, log start offset: renames what may go, below `high_watermark`, to .deleted and returns
   // the paths, to be removed after file.delete.delay.ms.

@@ -148,9 +148,7 @@ Result<DecodedRecord> decode_record(ByteView key, std::optional<ByteView> value)
     TRY_ASSIGN(GroupMetadataValue decoded, decode_value<GroupMetadataValue>(*value));
     return GroupRecord{std::move(group.group), std::move(decoded)};
   }
-  if (type < kFirstOtherType || type > kLastOtherType) {
-    return fail(Failure::kUnsupported, fmt::format("a record of __consumer_offsets of the unknown type {}", type));
-  }
+  if (type < kFirstOtherType || type > kLastOtherType) return UnknownRecord{type};
   // The key of every other type begins with the group's id.
   std::string group = reader.string();
   if (!reader.ok()) return std::unexpected(corrupt("a key of another group type", reader));

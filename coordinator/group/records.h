@@ -35,9 +35,12 @@ struct OtherRecord {
   std::int16_t type = 0;
   std::string group;
 };
-using DecodedRecord = std::variant<GroupRecord, OffsetRecord, OtherRecord>;
+struct UnknownRecord {  // a type that Apache Kafka 4.4 does not have: like it, we pass over it
+  std::int16_t type = 0;
+};
+using DecodedRecord = std::variant<GroupRecord, OffsetRecord, OtherRecord, UnknownRecord>;
 
-// kUnsupported: a type or a version that Apache Kafka 4.4 does not have.
+// kUnsupported: a version of a value that Apache Kafka 4.4 does not have.
 // kCorrupt: bytes that do not fit. A null value is a tombstone.
 [[nodiscard]] Result<DecodedRecord> decode_record(ByteView key, std::optional<ByteView> value);
 

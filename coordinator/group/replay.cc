@@ -1,5 +1,6 @@
 #include "coordinator/group/replay.h"
 
+#include "base/log.h"
 #include "coordinator/group/records.h"
 
 namespace kurier::coordinator {
@@ -36,6 +37,8 @@ Result<void> replay(GroupState& state, ByteView key, std::optional<ByteView> val
     replay_group(state, std::move(*group));
   } else if (auto* offset = std::get_if<OffsetRecord>(&record)) {
     replay_offset(state, std::move(*offset), record_offset, producer);
+  } else if (const auto* unknown = std::get_if<UnknownRecord>(&record)) {
+    LOG_WARN("a record of the unknown type {} at offset {} of __consumer_offsets is passed over", unknown->type, record_offset.value());
   } else {
     const auto& other = std::get<OtherRecord>(record);
     if (value) {

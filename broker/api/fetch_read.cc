@@ -280,7 +280,8 @@ bool is_complete(const std::vector<FetchItem>& items, std::uint64_t min_bytes) {
 
 // The shards of the parts, and those that still watch what is asked for no longer.
 std::vector<ShardIndex> shards_to_visit(const ByOwner<FetchItem*>& parts, const Watch& watch) {
-  std::vector<ShardIndex> shards = parts.owners();
+  const auto owners = parts.owners();
+  std::vector<ShardIndex> shards(owners.begin(), owners.end());
   for (ShardIndex shard = 0; shard < watch.is_watching.size(); ++shard) {
     if (watch.is_watching[shard] != 0 && std::ranges::find(shards, shard) == shards.end()) shards.push_back(shard);
   }

@@ -17,7 +17,7 @@ struct RecycledMemory::Closer {
   }
 };
 
-void RecycledMemory::leave_slowly(void* memory, std::size_t bytes) noexcept {
+void RecycledMemory::leave_slowly(void* memory, [[maybe_unused]] std::size_t bytes) noexcept {
 #ifndef KURIER_RECYCLES_NOTHING
   constexpr std::uint8_t kBlocksMax = 32;
   if (kept_.blocks_max == 0 && !kept_.is_over) {

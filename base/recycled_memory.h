@@ -54,7 +54,11 @@ class RecycledMemory {
   };
   struct Closer;
 
+#ifdef KURIER_RECYCLES_NOTHING
+  static std::size_t rounded(std::size_t bytes) { return bytes; }  // what is read behind the end is seen, too
+#else
   static std::size_t rounded(std::size_t bytes) { return (bytes + kStepBytes - 1) / kStepBytes * kStepBytes; }
+#endif
   static void leave_slowly(void* memory, std::size_t bytes) noexcept;
 
   static inline constinit thread_local Kept kept_{};

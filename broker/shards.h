@@ -70,7 +70,11 @@ class ByOwner {
     if (!owners_.empty()) return owners_;
     return {&first_, of_first_.empty() ? std::size_t{0} : std::size_t{1}};
   }
-  [[nodiscard]] std::vector<Part>& of(ShardIndex owner) { return owner == first_ ? of_first_ : of_others_.at(owner); }
+  // None where it owns nothing.
+  [[nodiscard]] std::span<Part> of(ShardIndex owner) {
+    if (owner == first_) return of_first_;
+    return of_others_.empty() ? std::span<Part>() : std::span<Part>(of_others_[owner]);
+  }
 
  private:
   ShardIndex shards_;

@@ -142,9 +142,11 @@ std::string description_of_remembered() {
 
 // glibc's own entries behind the names that are replaced. operator new calls malloc.
 extern "C" {
+// NOLINTBEGIN(bugprone-reserved-identifier): their names.
 void* __libc_malloc(std::size_t bytes);
 void* __libc_calloc(std::size_t count, std::size_t bytes);
 void* __libc_realloc(void* memory, std::size_t bytes);
+// NOLINTEND(bugprone-reserved-identifier)
 
 void* malloc(std::size_t bytes) {
   kurier::performance::count(bytes);

@@ -214,7 +214,7 @@ Task<void> count_fetch(OneShard& shard) {
   co_await shard.next_round();
   session.has_begun();
   co_await compare(shard, {.what = "Fetch of a session, with records",
-                           .expected = 20,
+                           .expected = 25,
                            .before = [&] { session.prepare(); },
                            .request = [&] { session.send(); },
                            .check = [&] { session.check_answered(); }});
@@ -229,7 +229,7 @@ Task<void> count_waiting_fetch(OneShard& shard) {
   co_await shard.next_round();
   session.has_begun();
   co_await compare(shard, {.what = "Fetch of a session that waits",
-                           .expected = 22,
+                           .expected = 24,
                            .before = [&] { session.prepare(); },
                            .request = [&] { session.send(); },
                            .after =
@@ -243,7 +243,7 @@ Task<void> count_waiting_fetch(OneShard& shard) {
                                  check_produced(producer);
                                }});
   co_await compare(shard, {.what = "Produce of one record that wakes a Fetch",
-                           .expected = 20,
+                           .expected = 22,
                            .before =
                                [&] {
                                  session.prepare();

@@ -222,7 +222,9 @@ OffsetFetchResponse::OffsetFetchResponseGroup fetch_no_offsets(
 }
 
 OffsetFetchResponse::OffsetFetchResponseGroup fetch_offsets(const OffsetFetchRequest::OffsetFetchRequestGroup& request,
-                                                            const GroupStateReader& state, bool require_stable) {
+                                                            const GroupStateReader& state, bool require_stable,
+                                                            const std::optional<TopicPartition>& after,
+                                                            OffsetsPage& page) {
   OffsetFetchResponse::OffsetFetchResponseGroup response;
   response.group_id = request.group_id;
   const bool may_be_unstable = require_stable && state.has_any_pending(request.group_id);
@@ -230,12 +232,16 @@ OffsetFetchResponse::OffsetFetchResponseGroup fetch_offsets(const OffsetFetchReq
     return may_be_unstable && state.has_pending(request.group_id, topic, partition);
   };
   if (!request.topics) {
-    state.for_each_offset(request.group_id, [&](const TopicPartition& where, const CommittedOffset& offset) {
+    std::size_t count = 0;
+    state.visit_offsets(request.group_id, after, [&](const TopicPartition& where, const CommittedOffset& offset) {
       if (response.topics.empty() || response.topics.back().name != where.topic)
         response.topics.emplace_back().name = where.topic;
       response.topics.back().partitions.push_back(is_unstable(where.topic, where.partition)
                                                       ? no_offset(where.partition, ErrorCode::kUnstableOffsetCommit)
                                                       : fetched_offset(where.partition, offset));
+      if (++count < page.count) return true;
+      page.after = where;
+      return false;
     });
     return response;
   }

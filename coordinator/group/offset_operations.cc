@@ -283,21 +283,18 @@ bool GoneTopics::end_before(const TopicPartition& partition) const {
 OffsetsPart offsets_of_topics(const std::string& group, const GoneTopics& topics, const GroupStateReader& state,
                               const std::optional<TopicPartition>& after, std::size_t count) {
   OffsetsPart part;
-  state.visit_offsets(group, topics.begin(after),
-                      [&](const TopicPartition& partition, const CommittedOffset& offset) {
-                        if (topics.end_before(partition)) return false;
-                        if (topics.include(partition, offset))
-                          part.records.push_back(offset_tombstone(group, partition));
-                        if (++part.looked_at < count) return true;
-                        part.last = partition;
-                        return false;
-                      });
+  state.visit_offsets(group, topics.begin(after), [&](const TopicPartition& partition, const CommittedOffset& offset) {
+    if (topics.end_before(partition)) return false;
+    if (topics.include(partition, offset)) part.records.push_back(offset_tombstone(group, partition));
+    if (++part.looked_at < count) return true;
+    part.last = partition;
+    return false;
+  });
   return part;
 }
 
-OffsetsPart pending_offsets_of_topics(const std::string& group, const GoneTopics& topics,
-                                      const GroupStateReader& state, const std::optional<TopicPartition>& after,
-                                      std::size_t count) {
+OffsetsPart pending_offsets_of_topics(const std::string& group, const GoneTopics& topics, const GroupStateReader& state,
+                                      const std::optional<TopicPartition>& after, std::size_t count) {
   OffsetsPart part;
   std::optional<TopicPartition> gone;  // several producers may have the same partition pending
   std::optional<TopicPartition> before;

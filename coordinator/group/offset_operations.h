@@ -66,7 +66,8 @@ struct Committer {
 // A part of all that a group has.
 struct OffsetsPage {
   std::size_t count = SIZE_MAX;
-  std::optional<TopicPartition> after;  // where it begins, then where the next one does; none: at the beginning, at the end
+  // Where it begins, then where the next one does; none: at the beginning, at the end.
+  std::optional<TopicPartition> after;
 };
 // `request.topics` without a value: `page.count` of what the group has behind `after`. The group is there, and the request may
 // read it.

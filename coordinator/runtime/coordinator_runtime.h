@@ -150,8 +150,7 @@ class CoordinatorRuntime final : public RecordLogObserver,
     if (!self->is_sound() || self->state_ != State::kActive) co_return false;
     if (self->replayed_to_ <= self->high_watermark_) co_return true;
     Event<bool> committed;
-    self->readers_.push_back(
-        {self->replayed_to_, self->ports_.clock.monotonic() + self->commit_timeout_, &committed});
+    self->readers_.push_back({self->replayed_to_, self->ports_.clock.monotonic() + self->commit_timeout_, &committed});
     self->arm();
     co_return co_await committed;
   }

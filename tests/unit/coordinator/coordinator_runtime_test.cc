@@ -47,10 +47,11 @@ class FakeLog final : public RecordLog {
     Bytes batch = build_batch(records, transaction, clock_.wall());
     protocol::stamp_offset(batch, content_.end, epoch);
     const Offset first = content_.end;
+    const std::uint32_t crc = protocol::RecordBatchView::parse(batch)->crc();
     content_.end += static_cast<std::int64_t>(records.size());
     content_.batches.push_back(std::move(batch));
     if (content_.commits_at_once) content_.commit();
-    return Appended{first, content_.end};
+    return Appended{first, content_.end, crc};
   }
   Task<Result<Bytes>> read(Offset from, std::size_t bytes_max) override {
     Bytes bytes;

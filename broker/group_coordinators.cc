@@ -99,8 +99,7 @@ void GroupCoordinators::begin(const Beginning& beginning) {
       partition->leader().leader_epoch(), config_.offsets.commit_timeout, GroupRuntime::View{view, lost});
   runtimes_[partition->index()] = runtime;
   runtime->begin();
-  if (!after_clean_stop)
-    ports_.spawner.spawn("deletions", go_on_with_deletions(*this, std::move(runtime), partition));
+  if (!after_clean_stop) ports_.spawner.spawn("deletions", go_on_with_deletions(*this, std::move(runtime), partition));
 }
 
 // A kill, or another view, has ended the sweep that a deletion began, or kept it from beginning. What was committed since this leads

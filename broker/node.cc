@@ -579,8 +579,7 @@ Result<void> Node::finish_stop() {
   stop_threads();
   cleaner_pool_.reset();  // what it is doing ends; nobody goes on with it
   coordinator_reads_.stop();  // what resigned coordinators had to save
-  for (ShardRuntime& shard : runtimes_) shard.logs->close_logs();
-  for (ShardRuntime& shard : runtimes_) shard.groups->save_views();  // behind the logs
+  for (ShardRuntime& shard : runtimes_) shard.logs->close_logs(), shard.groups->save_views();
   state_store_->close();
   checkpoints_.write_now();
   TRY(controller_->close());  // before the marks: they say that the metadata log is whole, too

@@ -13,6 +13,9 @@ namespace kurier::broker::api {
 // What asking for one group costs, in elements of a loop.
 inline constexpr std::size_t kGroupElements = 8;
 
+// Offsets of one group that are read or deleted in one piece.
+inline constexpr std::size_t kOffsetsAtOnce = 1'000;
+
 struct GroupPlace {
   PartitionIndex partition;
   ShardIndex owner = 0;

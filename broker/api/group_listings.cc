@@ -140,6 +140,32 @@ Task<net::Reply> list_groups(Broker& broker, Call call) {
   co_return co_await answer_with(broker, call, response, *request);
 }
 
+namespace {
+
+// Of a group with many offsets most go before it does, in parts.
+Task<DeleteGroupsResponse> delete_group(Broker& broker, const std::string& group, Turns& turns) {
+  const auto more = std::make_shared<bool>(false);
+  for (;;) {
+    auto answered =
+        co_await ask_group(broker, group, [group, more](GroupMachine& machine, RequestToken token, Now now) {
+          coordinator::Outcome part = machine.groups().delete_some_offsets(token, group, kOffsetsAtOnce, *more);
+          return *more ? std::move(part) : machine.groups().delete_groups(token, {group}, now);
+        });
+    DeleteGroupsResponse response;
+    if (answered) {
+      response = std::get<DeleteGroupsResponse>(std::move(*answered));
+    } else {
+      auto& result = response.results.emplace_back();
+      result.group_id = group;
+      result.error_code = answered.error();
+    }
+    if (!*more || response.results.front().error_code != ErrorCode::kNone) co_return response;
+    co_await turns.next(kOffsetsAtOnce);
+  }
+}
+
+}  // namespace
+
 Task<net::Reply> delete_groups(Broker& broker, Call call) {
   auto request = parse_inline<protocol::DeleteGroupsRequest>(call);
   if (call.is_large) request = co_await parse_large<protocol::DeleteGroupsRequest>(broker, call);
@@ -151,17 +177,8 @@ Task<net::Reply> delete_groups(Broker& broker, Call call) {
   for (const std::string_view name : groups) {
     co_await turns.next(kGroupElements);
     const std::string group(name);
-    auto answered = co_await ask_group(broker, group, [group](GroupMachine& machine, RequestToken token, Now now) {
-      return machine.groups().delete_groups(token, {group}, now);
-    });
-    if (answered) {
-      auto deleted = std::get<DeleteGroupsResponse>(std::move(*answered));
-      std::ranges::move(deleted.results, std::back_inserter(response.results));
-    } else {
-      auto& result = response.results.emplace_back();
-      result.group_id = group;
-      result.error_code = answered.error();
-    }
+    DeleteGroupsResponse deleted = co_await delete_group(broker, group, turns);
+    std::ranges::move(deleted.results, std::back_inserter(response.results));
   }
   co_return co_await answer_with(broker, call, response, *request, groups);
 }

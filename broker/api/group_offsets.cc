@@ -224,10 +224,11 @@ void restore_ids(const replication::MetadataImage& image, FetchedGroup& group, s
   std::ranges::move(unknown, std::back_inserter(group.topics));
 }
 
-Task<FetchedGroup> read_offsets(Broker& broker, const FetchGroup& group, bool require_stable) {
+Task<FetchedGroup> read_offsets(Broker& broker, const FetchGroup& group, bool require_stable,
+                                coordinator::OffsetsPage& page) {
   FetchedGroup fetched;
   const ErrorCode error = co_await read_group(broker, group.group_id, true, [&](GroupMachine& machine, Now) {
-    fetched = machine.groups().offset_fetch(group, machine.state(), require_stable);
+    fetched = machine.groups().offset_fetch(group, machine.state(), require_stable, page);
   });
   if (error != ErrorCode::kNone) {
     fetched = FetchedGroup{};
@@ -280,7 +281,8 @@ Task<FetchedGroup> read_in_parts(Broker& broker, const FetchGroup& group, bool r
   do {
     FetchGroup part;
     const bool goes_on = parts.next(part);
-    FetchedGroup read = co_await read_offsets(broker, part, require_stable);
+    coordinator::OffsetsPage all;
+    FetchedGroup read = co_await read_offsets(broker, part, require_stable, all);
     if (read.error_code != ErrorCode::kNone) co_return read;
     auto from = read.topics.begin();
     if (goes_on && !fetched.topics.empty() && from != read.topics.end()) {
@@ -291,6 +293,32 @@ Task<FetchedGroup> read_in_parts(Broker& broker, const FetchGroup& group, bool r
                           std::make_move_iterator(read.topics.end()));
     co_await turns.next(kElementsPerTurn);
   } while (!parts.is_at_end());
+  fetched.group_id = group.group_id;
+  co_return fetched;
+}
+
+void join(FetchedGroup part, FetchedGroup& whole) {
+  auto from = part.topics.begin();
+  if (from != part.topics.end() && !whole.topics.empty() && whole.topics.back().name == from->name) {
+    std::ranges::move(from->partitions, std::back_inserter(whole.topics.back().partitions));
+    ++from;
+  }
+  whole.topics.insert(whole.topics.end(), std::make_move_iterator(from), std::make_move_iterator(part.topics.end()));
+}
+
+// All that a group has: of a large one each part is as it is when its turn comes.
+Task<FetchedGroup> read_all(Broker& broker, const FetchGroup& group, bool require_stable) {
+  FetchedGroup fetched;
+  coordinator::OffsetsPage page{.count = kOffsetsAtOnce, .after = std::nullopt};
+  Turns turns = turns_of(broker);
+  std::size_t elements = 0;
+  do {
+    FetchedGroup part = co_await read_offsets(broker, group, require_stable, page);
+    if (part.error_code != ErrorCode::kNone) co_return part;
+    if (elements > 0) co_await turns.next(kOffsetsAtOnce);
+    elements += kOffsetsAtOnce;
+    join(std::move(part), fetched);
+  } while (page.after && elements <= kAnswerElementsMax);
   fetched.group_id = group.group_id;
   co_return fetched;
 }
@@ -310,10 +338,13 @@ Task<FetchedGroup> fetch_group(Broker& broker, FetchGroup& group, bool require_s
     return is_of_many(group);
   });
   FetchedGroup fetched;
-  if (in_parts) {
+  if (!group.topics) {
+    fetched = co_await read_all(broker, group, require_stable);
+  } else if (in_parts) {
     fetched = co_await read_in_parts(broker, group, require_stable);
   } else {
-    fetched = co_await read_offsets(broker, group, require_stable);
+    coordinator::OffsetsPage all;
+    fetched = co_await read_offsets(broker, group, require_stable, all);
   }
   if (by_id && fetched.error_code == ErrorCode::kNone) {
     co_await aside(broker, is_large, [&] {
@@ -388,6 +419,9 @@ Task<net::Reply> offset_fetch(Broker& broker, Call call) {
   if (call.request.version < 8) {
     FetchGroup asked = co_await aside(broker, call.is_large, [&] { return only_group(*request); });
     FetchedGroup fetched = co_await fetch_group(broker, asked, request->require_stable, false, call.is_large);
+    const std::size_t elements = elements_of(fetched);
+    if (elements > kAnswerElementsMax) co_return refuse(call, answer_too_large());
+    call.is_large = call.is_large || elements > kElementsInline;  // so is its answer
     co_await aside(broker, call.is_large, [&] {
       answer_only_group(asked, fetched, call.request.version, response);
       return true;
@@ -406,6 +440,7 @@ Task<net::Reply> offset_fetch(Broker& broker, Call call) {
     response.groups.push_back(std::move(fetched));
     co_await turns.next(more + kGroupElements);
   }
+  call.is_large = call.is_large || elements > kElementsInline;  // so is its answer
   co_return co_await answer_with(broker, call, response, *request);
 }
 

@@ -39,14 +39,34 @@ GroupCoordinator::GroupCoordinator(const GroupOptions& options, const GroupState
 
 // ---- becoming and ceasing to lead
 
-Outcome GroupCoordinator::load(Now now) {
+Outcome GroupCoordinator::load_part(Now now) {
+  constexpr std::size_t kGroups = 64;
   Outcome outcome;
-  loaded_at_ = now.wall;
-  state_.for_each_group_with_members([&](const std::string& id) {
-    if (const auto record = state_.classic_group(id)) groups_.emplace(id, std::make_shared<ClassicGroup>(id, *record));
+  if (!last_loaded_) loaded_at_ = now.wall;
+  std::vector<std::string> ids;
+  state_.visit_groups_with_members(last_loaded_, [&](const std::string& id) {
+    ids.push_back(id);
+    return ids.size() < kGroups;
   });
-  for (auto& [id, group] : groups_) rebalancer_.loaded({group, now, outcome});
+  for (const std::string& id : ids) {
+    const auto record = state_.classic_group(id);
+    if (!record) continue;
+    const Shared& group = groups_.emplace(id, std::make_shared<ClassicGroup>(id, *record)).first->second;
+    rebalancer_.loaded({group, now, outcome});
+  }
+  is_loaded_ = ids.size() < kGroups;
+  if (!ids.empty()) last_loaded_ = std::move(ids.back());
   return outcome;
+}
+
+Outcome GroupCoordinator::load(Now now) {
+  Outcome all;
+  while (!is_loaded_) {
+    Outcome part = load_part(now);
+    std::ranges::move(part.appends, std::back_inserter(all.appends));
+    std::ranges::move(part.answers, std::back_inserter(all.answers));
+  }
+  return all;
 }
 
 Outcome GroupCoordinator::resign(Now now) {
@@ -292,8 +312,9 @@ Outcome GroupCoordinator::offset_delete(RequestToken token, const protocol::Offs
 
 protocol::OffsetFetchResponse::OffsetFetchResponseGroup GroupCoordinator::offset_fetch(
     const protocol::OffsetFetchRequest::OffsetFetchRequestGroup& request, const GroupStateReader& view,
-    bool require_stable) const {
-  if (look(request.group_id) != nullptr) return fetch_offsets(request, view, require_stable);
+    bool require_stable, OffsetsPage& page) const {
+  const auto after = std::exchange(page.after, std::nullopt);
+  if (look(request.group_id) != nullptr) return fetch_offsets(request, view, require_stable, after, page);
   const auto other = find_other(request.group_id);
   if (!other || other->type == GroupType::kShare) return fetch_no_offsets(request);
   if (request.member_id || request.member_epoch >= 0) {
@@ -306,7 +327,7 @@ protocol::OffsetFetchResponse::OffsetFetchResponseGroup GroupCoordinator::offset
       return refused;
     }
   }
-  return fetch_offsets(request, view, require_stable);
+  return fetch_offsets(request, view, require_stable, after, page);
 }
 
 // ---- groups as a whole
@@ -362,6 +383,29 @@ Outcome GroupCoordinator::delete_groups(RequestToken token, const std::vector<st
     later.answer(token, std::move(response));
   };
   appends_.add(outcome, std::move(records), std::move(then));
+  return outcome;
+}
+
+Outcome GroupCoordinator::delete_some_offsets(RequestToken token, const std::string& group_id, std::size_t count,
+                                              bool& more) {
+  Outcome outcome;
+  more = false;
+  if (check_delete(group_id) != ErrorCode::kNone) return outcome;
+  std::vector<CoordinatorRecord> records;
+  state_.visit_offsets(group_id, std::nullopt, [&](const TopicPartition& partition, const CommittedOffset&) {
+    more = records.size() == count;
+    if (!more) records.push_back(offset_tombstone(group_id, partition));
+    return !more;
+  });
+  if (!more) return outcome;
+  auto then = [token, group_id](ErrorCode error, Now, Outcome& later) {
+    protocol::DeleteGroupsResponse response;
+    auto& result = response.results.emplace_back();
+    result.group_id = group_id;
+    result.error_code = error;
+    later.answer(token, std::move(response));
+  };
+  appends_.add(outcome, std::move(records), std::move(then)).atomic = false;
   return outcome;
 }
 

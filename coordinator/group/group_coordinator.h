@@ -39,8 +39,10 @@ class GroupCoordinator {
   GroupCoordinator& operator=(const GroupCoordinator&) = delete;
 
   // The state can be read: groups with members come alive, and every member has a full session timeout. The others lie in
-  // the state until somebody asks for them.
-  Outcome load(Now now);
+  // the state until somebody asks for them. Some groups at a time, until it `is_loaded`; nothing else is called before.
+  Outcome load_part(Now now);
+  [[nodiscard]] bool is_loaded() const { return is_loaded_; }
+  Outcome load(Now now);  // all parts
   // This broker leads the partition no longer: whoever waits is answered NOT_COORDINATOR. Nothing else is called
   // afterwards.
   Outcome resign(Now now);
@@ -57,9 +59,16 @@ class GroupCoordinator {
                             const protocol::TxnOffsetCommitRequest& request, Now now);
   Outcome offset_delete(RequestToken token, const protocol::OffsetDeleteRequest& request, Now now);
   // `view`: what is committed; with `require_stable` the newest. An error_code in the answer stands for all partitions.
+  // Of a group without topics in the request `page` says which part of all that it has.
   [[nodiscard]] protocol::OffsetFetchResponse::OffsetFetchResponseGroup offset_fetch(
       const protocol::OffsetFetchRequest::OffsetFetchRequestGroup& request, const GroupStateReader& view,
-      bool require_stable) const;
+      bool require_stable, OffsetsPage& page) const;
+  [[nodiscard]] protocol::OffsetFetchResponse::OffsetFetchResponseGroup offset_fetch(
+      const protocol::OffsetFetchRequest::OffsetFetchRequestGroup& request, const GroupStateReader& view,
+      bool require_stable) const {
+    OffsetsPage all;
+    return offset_fetch(request, view, require_stable, all);
+  }
 
   [[nodiscard]] std::vector<protocol::DescribeGroupsResponse::DescribedGroup> describe_groups(
       const RequestContext& context, const std::vector<std::string>& group_ids) const;
@@ -73,6 +82,9 @@ class GroupCoordinator {
   }
   // Groups of this partition, each at most once.
   Outcome delete_groups(RequestToken token, const std::vector<std::string>& group_ids, Now now);
+  // Before a group is deleted that has more than `count` offsets: deletes so many of them, and answers. Not `more`: nothing is done
+  // or answered. If the group then is not deleted after all, they are gone.
+  Outcome delete_some_offsets(RequestToken token, const std::string& group_id, std::size_t count, bool& more);
 
   // A part of what is due every offsets.retention.check.interval.ms, or when topics have been deleted, until it is over.
   Outcome sweep(OffsetSweep& sweep, Now now);
@@ -125,6 +137,8 @@ class GroupCoordinator {
   ClassicRebalancer rebalancer_;
   std::map<std::string, Shared, std::less<>> groups_;
   Timestamp loaded_at_;
+  bool is_loaded_ = false;
+  std::optional<std::string> last_loaded_;
 };
 
 }  // namespace kurier::coordinator

@@ -26,7 +26,8 @@ class GroupMachine {
   void replay_end_transaction(ProducerId producer, bool commit) {
     coordinator::replay_end_transaction(*state_, producer, commit);
   }
-  Outcome load(Now now) { return coordinator_.load(now); }
+  Outcome load(Now now) { return coordinator_.load_part(now); }
+  [[nodiscard]] bool is_loaded() const { return coordinator_.is_loaded(); }
   Outcome resign(Now now) { return coordinator_.resign(now); }
   Outcome committed(AppendId append, Now now) { return coordinator_.committed(append, now); }
   Outcome append_failed(AppendId append, protocol::ErrorCode error, Now now) {

@@ -28,9 +28,11 @@ void MemoryGroupState::visit_groups(const std::optional<std::string>& after, con
   }
 }
 
-void MemoryGroupState::for_each_group_with_members(const std::function<void(const std::string& group)>& visit) const {
-  for (const auto& [id, group] : groups_) {
-    if (group.classic && !group.classic->members.empty()) visit(id);
+void MemoryGroupState::visit_groups_with_members(const std::optional<std::string>& after,
+                                                 const VisitGroup& visit) const {
+  for (auto at = behind(groups_, after); at != groups_.end(); ++at) {
+    const auto& classic = at->second.classic;
+    if (classic && !classic->members.empty() && !visit(at->first)) return;
   }
 }
 

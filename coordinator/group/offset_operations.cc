@@ -222,7 +222,9 @@ OffsetFetchResponse::OffsetFetchResponseGroup fetch_no_offsets(
 }
 
 OffsetFetchResponse::OffsetFetchResponseGroup fetch_offsets(const OffsetFetchRequest::OffsetFetchRequestGroup& request,
-                                                            const GroupStateReader& state, bool require_stable) {
+                                                            const GroupStateReader& state, bool require_stable,
+                                                            const std::optional<TopicPartition>& after,
+                                                            OffsetsPage& page) {
   OffsetFetchResponse::OffsetFetchResponseGroup response;
   response.group_id = request.group_id;
   const bool may_be_unstable = require_stable && state.has_any_pending(request.group_id);
@@ -230,12 +232,16 @@ OffsetFetchResponse::OffsetFetchResponseGroup fetch_offsets(const OffsetFetchReq
     return may_be_unstable && state.has_pending(request.group_id, topic, partition);
   };
   if (!request.topics) {
-    state.for_each_offset(request.group_id, [&](const TopicPartition& where, const CommittedOffset& offset) {
+    std::size_t count = 0;
+    state.visit_offsets(request.group_id, after, [&](const TopicPartition& where, const CommittedOffset& offset) {
       if (response.topics.empty() || response.topics.back().name != where.topic)
         response.topics.emplace_back().name = where.topic;
       response.topics.back().partitions.push_back(is_unstable(where.topic, where.partition)
                                                       ? no_offset(where.partition, ErrorCode::kUnstableOffsetCommit)
                                                       : fetched_offset(where.partition, offset));
+      if (++count < page.count) return true;
+      page.after = where;
+      return false;
     });
     return response;
   }
@@ -277,21 +283,18 @@ bool GoneTopics::end_before(const TopicPartition& partition) const {
 OffsetsPart offsets_of_topics(const std::string& group, const GoneTopics& topics, const GroupStateReader& state,
                               const std::optional<TopicPartition>& after, std::size_t count) {
   OffsetsPart part;
-  state.visit_offsets(group, topics.begin(after),
-                      [&](const TopicPartition& partition, const CommittedOffset& offset) {
-                        if (topics.end_before(partition)) return false;
-                        if (topics.include(partition, offset))
-                          part.records.push_back(offset_tombstone(group, partition));
-                        if (++part.looked_at < count) return true;
-                        part.last = partition;
-                        return false;
-                      });
+  state.visit_offsets(group, topics.begin(after), [&](const TopicPartition& partition, const CommittedOffset& offset) {
+    if (topics.end_before(partition)) return false;
+    if (topics.include(partition, offset)) part.records.push_back(offset_tombstone(group, partition));
+    if (++part.looked_at < count) return true;
+    part.last = partition;
+    return false;
+  });
   return part;
 }
 
-OffsetsPart pending_offsets_of_topics(const std::string& group, const GoneTopics& topics,
-                                      const GroupStateReader& state, const std::optional<TopicPartition>& after,
-                                      std::size_t count) {
+OffsetsPart pending_offsets_of_topics(const std::string& group, const GoneTopics& topics, const GroupStateReader& state,
+                                      const std::optional<TopicPartition>& after, std::size_t count) {
   OffsetsPart part;
   std::optional<TopicPartition> gone;  // several producers may have the same partition pending
   std::optional<TopicPartition> before;

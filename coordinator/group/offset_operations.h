@@ -3,6 +3,7 @@
 // functions.
 #pragma once
 
+#include <cstdint>
 #include <functional>
 #include <optional>
 #include <set>
@@ -62,10 +63,17 @@ struct Committer {
 [[nodiscard]] std::vector<CoordinatorRecord> delete_all_offsets(const std::string& group,
                                                                 const GroupStateReader& state);
 
-// `request.topics` without a value: all that the group has. The group is there, and the request may read it.
+// A part of all that a group has.
+struct OffsetsPage {
+  std::size_t count = SIZE_MAX;
+  // Where it begins, then where the next one does; none: at the beginning, at the end.
+  std::optional<TopicPartition> after;
+};
+// `request.topics` without a value: `page.count` of what the group has behind `after`. The group is there, and the request may
+// read it.
 [[nodiscard]] protocol::OffsetFetchResponse::OffsetFetchResponseGroup fetch_offsets(
     const protocol::OffsetFetchRequest::OffsetFetchRequestGroup& request, const GroupStateReader& state,
-    bool require_stable);
+    bool require_stable, const std::optional<TopicPartition>& after, OffsetsPage& page);
 // Nothing is committed.
 [[nodiscard]] protocol::OffsetFetchResponse::OffsetFetchResponseGroup fetch_no_offsets(
     const protocol::OffsetFetchRequest::OffsetFetchRequestGroup& request);

@@ -50,7 +50,7 @@ class GroupStateReader {
   using VisitGroup = std::function<bool(const std::string& group)>;  // false: no more
   virtual void visit_groups(const std::optional<std::string>& after, const VisitGroup& visit) const = 0;
   // Those of them whose last group record names members.
-  virtual void for_each_group_with_members(const std::function<void(const std::string& group)>& visit) const = 0;
+  virtual void visit_groups_with_members(const std::optional<std::string>& after, const VisitGroup& visit) const = 0;
   // The last group record; none if the group has none.
   [[nodiscard]] virtual std::optional<protocol::GroupMetadataValue> classic_group(std::string_view group) const = 0;
   // Records of other group types (keys from 3 on), as bytes.
@@ -77,6 +77,10 @@ class GroupStateReader {
   template <class Visit>
   void for_each_group(Visit visit) const {
     visit_groups(std::nullopt, [&](const std::string& group) { return visit(group), true; });
+  }
+  template <class Visit>
+  void for_each_group_with_members(Visit visit) const {
+    visit_groups_with_members(std::nullopt, [&](const std::string& group) { return visit(group), true; });
   }
   template <class Visit>
   void for_each_offset(std::string_view group, Visit visit) const {

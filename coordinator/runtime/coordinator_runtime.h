@@ -13,7 +13,7 @@
 // If the view turns out to be unreadable, everybody who waits is sent away and the owner begins anew, without it.
 //
 // A machine has: `Outcome` with `appends` and `answers`; replay(key, value, offset, producer), replay_end_transaction(producer,
-// commit), load(now), resign(now), committed(id, now), append_failed(id, error, now), tick(now), next_deadline().
+// commit), load(now) until it is_loaded(), resign(now), committed(id, now), append_failed(id, error, now), tick(now), next_deadline().
 #pragma once
 
 #include <deque>
@@ -150,8 +150,7 @@ class CoordinatorRuntime final : public RecordLogObserver,
     if (!self->is_sound() || self->state_ != State::kActive) co_return false;
     if (self->replayed_to_ <= self->high_watermark_) co_return true;
     Event<bool> committed;
-    self->readers_.push_back(
-        {self->replayed_to_, self->ports_.clock.monotonic() + self->commit_timeout_, &committed});
+    self->readers_.push_back({self->replayed_to_, self->ports_.clock.monotonic() + self->commit_timeout_, &committed});
     self->arm();
     co_return co_await committed;
   }
@@ -229,6 +228,18 @@ class CoordinatorRuntime final : public RecordLogObserver,
       co_await PartitionView::make_room(self->view_);
     }
     if (self->state_ != State::kLoading) co_return;
+    while (self->is_sound()) {
+      self->outcomes_.push_back(self->machine_->load(self->now()));
+      if (self->machine_->is_loaded()) break;
+      Event<bool> turn;  // of the shard: others have theirs
+      self->load_wait_ = &turn;
+      self->ports_.timers.start(self->ports_.clock.monotonic(), [self] {
+        if (self->load_wait_ != nullptr) std::exchange(self->load_wait_, nullptr)->set(true);
+      });
+      co_await turn;
+      if (self->state_ != State::kLoading) co_return;
+    }
+    if (self->state_ != State::kLoading) co_return;  // its view could not be read
     self->state_ = State::kActive;
     self->replayed_to_ = next;
     self->high_watermark_ = self->log_->high_watermark();
@@ -236,7 +247,7 @@ class CoordinatorRuntime final : public RecordLogObserver,
     if (next > self->log_->log_start_offset())
       LOG_INFO("{} is loaded: replayed from offset {} to {} in {} ms", self->name_, first.value(), next.value(),
                std::chrono::duration_cast<std::chrono::milliseconds>(self->ports_.clock.monotonic() - began).count());
-    self->perform([](Machine& machine, Now now) { return machine.load(now); });
+    self->settle();
     self->loading_is_over();
   }
 

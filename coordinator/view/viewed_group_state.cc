@@ -93,17 +93,15 @@ void ViewedGroupState::visit_groups(const std::optional<std::string>& after, con
   }
 }
 
-void ViewedGroupState::for_each_group_with_members(const std::function<void(const std::string& group)>& visit) const {
+void ViewedGroupState::visit_groups_with_members(const std::optional<std::string>& after,
+                                                 const VisitGroup& visit) const {
   const Bytes all = OrderedKey().tag(kWithMembers).take();
-  view_->scan(all, [&](ByteView key, ByteView) {
+  view_->scan(all, after ? with_members_key(*after) : all, [&](ByteView key, ByteView) {
     OrderedKeyReader reader(key.subspan(all.size()));
     const std::string group = reader.text();
-    if (reader.ok()) {
-      visit(group);
-    } else {
-      view_->reading_failed(damaged());
-    }
-    return reader.ok();
+    if (!reader.ok()) view_->reading_failed(damaged());
+    if (reader.ok() && after == group) return true;
+    return reader.ok() && visit(group);
   });
 }
 

@@ -10,17 +10,20 @@ using namespace broker;
 
 SimulatedBroker::SimulatedBroker(SimulatedFileSystem& machine, SimulatedKeyValueStore& store, Random& random,
                                  Options options)
-    : machine_(machine), store_(store), random_(random), options_(std::move(options)),
+    : machine_(machine),
+      store_(store),
+      random_(random),
+      options_(std::move(options)),
       image_(std::make_shared<const replication::MetadataImage>(image_of(options_))) {
   shard_.pass(std::chrono::duration_cast<std::chrono::milliseconds>(options_.begins.time_since_epoch()));
   const auto open_store = [this]() -> Result<KeyValueStore*> {
     if (!options_.store_opens) return fail(Failure::kIo, "the simulated store cannot be opened");
     return &store_;
   };
-  groups_ = std::make_unique<GroupCoordinators>(
-      GroupCoordinators::Ports{shard_, shard_, shard_, shard_, random_, reads_, directories_, open_store,
-                               [this] { return image_; }},
-      options_.config);
+  groups_ =
+      std::make_unique<GroupCoordinators>(GroupCoordinators::Ports{shard_, shard_, shard_, shard_, random_, reads_,
+                                                                   directories_, open_store, [this] { return image_; }},
+                                          options_.config);
   logs_ = std::make_unique<LogManager>(
       LogManagerPorts{.files = machine_,
                       .clock = shard_,

@@ -4,6 +4,7 @@
 
 #include "base/random.h"
 #include "coordinator/group/group_machine.h"
+#include "coordinator/group/records.h"
 #include "coordinator/runtime/batch_builder.h"
 #include "protocol/messages/offset_commit_request.h"
 #include "protocol/messages/offset_fetch_request.h"
@@ -46,10 +47,11 @@ class FakeLog final : public RecordLog {
     Bytes batch = build_batch(records, transaction, clock_.wall());
     protocol::stamp_offset(batch, content_.end, epoch);
     const Offset first = content_.end;
+    const std::uint32_t crc = protocol::RecordBatchView::parse(batch)->crc();
     content_.end += static_cast<std::int64_t>(records.size());
     content_.batches.push_back(std::move(batch));
     if (content_.commits_at_once) content_.commit();
-    return Appended{first, content_.end};
+    return Appended{first, content_.end, crc};
   }
   Task<Result<Bytes>> read(Offset from, std::size_t bytes_max) override {
     Bytes bytes;
@@ -316,6 +318,41 @@ TEST_CASE("a coordinator answers when all that it has loaded is committed") {
   f.content.commit();
   CHECK(f.runtime->availability() == ErrorCode::kNone);
   CHECK(f.committed() == 5);
+}
+
+TEST_CASE("many groups come alive a part at a time, and others have their turn in between") {
+  Fixture f;
+  constexpr int kGroups = 200;
+  FakeLog log(f.content, f.shard);
+  for (int i = 0; i < kGroups; ++i) {
+    protocol::GroupMetadataValue value;
+    value.protocol_type = "consumer";
+    value.generation = 1;
+    auto& member = value.members.emplace_back();
+    member.member_id = "m";
+    member.session_timeout = 10'000;
+    const CoordinatorRecord record = group_record("g" + std::to_string(i), value);
+    REQUIRE(log.append(f.content.epoch, std::span(&record, 1), std::nullopt));
+  }
+  f.restart();
+  CHECK(f.runtime->availability() == ErrorCode::kCoordinatorLoadInProgress);
+  f.restart();  // nobody goes on with it
+  CHECK(f.runtime->availability() == ErrorCode::kCoordinatorLoadInProgress);
+  f.shard.pass(std::chrono::milliseconds(0));
+  REQUIRE(f.runtime->availability() == ErrorCode::kNone);
+  // Each member has its session, however late its group came.
+  const auto empty = [&] {
+    int count = 0;
+    for (int i = 0; i < kGroups; ++i) {
+      const auto group = f.runtime->machine().groups().classic_group("g" + std::to_string(i));
+      if (group->is(ClassicGroupState::kEmpty)) ++count;
+    }
+    return count;
+  };
+  f.shard.pass(std::chrono::milliseconds(9'999));
+  CHECK(empty() == 0);
+  f.shard.pass(std::chrono::milliseconds(1));
+  CHECK(empty() == kGroups);
 }
 
 TEST_CASE("who waits when the leadership ends is told so, readers too") {

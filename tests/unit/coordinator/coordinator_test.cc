@@ -258,6 +258,59 @@ TEST_CASE("offsets of a deleted topic go, unless they belong to another topic of
   CHECK(bench.core().offset_fetch(fetch, bench.state(), false).topics[0].partitions[0].committed_offset == Offset(-1));
 }
 
+TEST_CASE("all offsets of a group can be read, and most of them deleted, in parts") {
+  Bench bench;
+  protocol::OffsetCommitRequest commit;
+  commit.group_id = "g";
+  commit.generation_id_or_member_epoch = -1;
+  for (const char* name : {"t", "u"}) {
+    auto& topic = commit.topics.emplace_back();
+    topic.name = name;
+    for (std::int32_t i = 0; i < 5; ++i) topic.partitions.emplace_back().partition_index = PartitionIndex(i);
+  }
+  bench.take(bench.core().offset_commit(bench.token(), {10, "", ""}, commit, bench.now()));
+  protocol::OffsetFetchRequest::OffsetFetchRequestGroup fetch;
+  fetch.group_id = "g";
+  fetch.topics.reset();
+  std::vector<std::string> parts;
+  OffsetsPage page{.count = 4, .after = std::nullopt};
+  do {
+    auto& part = parts.emplace_back();
+    for (const auto& topic : bench.core().offset_fetch(fetch, bench.state(), false, page).topics) {
+      part += topic.name;
+      for (const auto& partition : topic.partitions) part += std::to_string(partition.partition_index.value());
+    }
+  } while (page.after);
+  CHECK(parts == std::vector<std::string>{"t0123", "t4u012", "u34"});
+
+  bool more = false;
+  const auto count = [&] {
+    std::size_t offsets = 0;
+    bench.state().for_each_offset("g", [&](const TopicPartition&, const CommittedOffset&) { ++offsets; });
+    return offsets;
+  };
+  static_cast<void>(bench.answers());
+  bench.take(bench.core().delete_some_offsets(bench.token(), "g", 4, more));
+  CHECK(more);
+  CHECK(count() == 6);
+  CHECK(bench.answers().size() == 1);
+  bench.hold_appends(true);
+  bench.take(bench.core().delete_some_offsets(bench.token(), "g", 4, more));
+  bench.fail_next(ErrorCode::kNotEnoughReplicas);
+  const auto answers = bench.answers();
+  REQUIRE(answers.size() == 1);
+  CHECK(std::get<protocol::DeleteGroupsResponse>(answers[0].response).results[0].error_code ==
+        ErrorCode::kCoordinatorNotAvailable);
+  CHECK(count() == 6);
+  bench.hold_appends(false);
+  bench.take(bench.core().delete_some_offsets(bench.token(), "g", 6, more));
+  CHECK_FALSE(more);
+  CHECK(count() == 6);
+  CHECK(bench.answers().empty());
+  bench.take(bench.core().delete_some_offsets(bench.token(), "nobody", 0, more));
+  CHECK_FALSE(more);
+}
+
 TEST_CASE("a heartbeat does not move the next deadline forward in the queue") {
   Bench bench;
   GroupCoordinator& core = bench.core();

@@ -170,7 +170,8 @@ TEST_CASE("offsets of deleted topics go in parts, pending ones too") {
   bench.commit("g", 20, 40, "pending", ProducerId(2));
   bench.commit("g", 90, 20, "t", ProducerId(1));
   bench.commit("h", 0, 5, "v");
-  OffsetSweep sweep{.topics = {.deleted = {{"pending", {1, 1}}, {"t", {1, 2}}, {"u", {1, 3}}, {"nowhere", {1, 4}}}}, .part = 30};
+  OffsetSweep sweep{.topics = {.deleted = {{"pending", {1, 1}}, {"t", {1, 2}}, {"u", {1, 3}}, {"nowhere", {1, 4}}}},
+                    .part = 30};
   std::size_t records = 0;
   int parts = 0;
   for (; !sweep.is_over; ++parts) {

@@ -77,6 +77,11 @@ inline void check_parts(const GroupStateReader& state) {
   std::vector<std::string> groups;
   state.for_each_group([&](const std::string& group) { groups.push_back(group); });
   CHECK(in_parts<std::string>([&](auto& after, auto visit) { state.visit_groups(after, visit); }) == groups);
+  std::vector<std::string> with_members;
+  state.for_each_group_with_members([&](const std::string& group) { with_members.push_back(group); });
+  const auto members_in_parts =
+      in_parts<std::string>([&](auto& after, auto visit) { state.visit_groups_with_members(after, visit); });
+  CHECK(members_in_parts == with_members);
   for (const std::string& group : groups) {
     std::vector<TopicPartition> places;
     state.for_each_offset(group, [&](const TopicPartition& where, const CommittedOffset&) { places.push_back(where); });

@@ -36,6 +36,60 @@ TEST_CASE("a topic inherits from the broker, and overrides it") {
   CHECK(topic->delete_old);
 }
 
+TEST_CASE("a name or value that is not understood costs nothing but itself, and no data") {
+  const auto as_configured = take_topic_config(
+      NodeConfig(), {{"cleanup.policy", "compact,compact"}, {"retention.ms", "-1"}, {"message.format.version", "2.0"}});
+  CHECK(as_configured.config.compact);
+  CHECK(!as_configured.config.delete_old);
+  CHECK(as_configured.config.retention == Milliseconds(-1));
+  CHECK(!as_configured.config.keeps_everything);
+  CHECK(as_configured.unknown == std::vector<std::string>{"message.format.version"});
+  CHECK(as_configured.faults.empty());
+
+  NodeConfig node;
+  node.originals = {{"log.segment.bytes", "2000000"}};
+  const auto small = take_topic_config(node, {{"segment.bytes", "100"}, {"cleanup.policy", "compact"}});
+  CHECK(small.config.segment_bytes == 2'000'000);
+  CHECK(small.config.compact);
+  CHECK(small.config.keeps_everything);
+  REQUIRE(small.faults.size() == 1);
+  CHECK(small.faults[0] == "segment.bytes=\"100\" cannot be taken, expected an int, 1048576 or more: \"2000000\" holds "
+                           "instead, and nothing of the topic is deleted or compacted until it is corrected");
+  for (const auto& [name, text] : {std::pair("cleanup.policy", "eat"), std::pair("retention.ms", "x"),
+                                   std::pair("internal.segment.bytes", "x"), std::pair("remote.storage.enable", "true")}) {
+    CAPTURE(name);
+    CHECK(take_topic_config(NodeConfig(), {{name, text}}).config.keeps_everything);
+  }
+
+  const auto harmless = take_topic_config(NodeConfig(), {{"compression.type", "none"}, {"retention.bytes", "5"}});
+  CHECK(harmless.config.retention_bytes == 5);
+  CHECK(!harmless.config.keeps_everything);
+  REQUIRE(harmless.faults.size() == 1);
+  CHECK_THAT(harmless.faults[0], Catch::EndsWith(": \"producer\" holds instead"));
+
+  // Apache Kafka checks the two against each other only where they are set.
+  const auto crossed = take_topic_config(NodeConfig(), {{"min.compaction.lag.ms", "5"}, {"max.compaction.lag.ms", "2"}});
+  CHECK(crossed.config.min_compaction_lag == Milliseconds(5));
+  CHECK(!crossed.config.keeps_everything);
+}
+
+TEST_CASE("what brokers are told as metadata and is not understood costs no data either") {
+  const DynamicBrokerConfigs dynamic{{{"log.segment.bytes", "100"}, {"log.retention.ms", " +5 "}, {"no.such", "1"}},
+                                     {{"log.segment.bytes", "3000000"}, {"message.max.bytes", "x"}}};
+  const auto inherits = take_topic_config(NodeConfig(), {{"cleanup.policy", "compact"}}, dynamic);
+  CHECK(inherits.config.segment_bytes == 3'000'000);
+  CHECK(inherits.config.retention == Milliseconds(5));
+  CHECK(inherits.config.max_message_bytes == 1'048'588);
+  CHECK(inherits.config.compact);
+  CHECK(inherits.config.keeps_everything);
+  CHECK(inherits.faults.empty());
+  CHECK(!take_topic_config(NodeConfig(), {{"segment.bytes", "4000000"}}, dynamic).config.keeps_everything);
+  const auto faults = broker_faults(dynamic);
+  REQUIRE(faults.size() == 2);
+  CHECK_THAT(faults[0], Catch::StartsWith("log.segment.bytes=\"100\" of this broker's dynamic configuration cannot be taken, "
+                                          "expected an int, 1048576 or more"));
+}
+
 TEST_CASE("the sentences are Kafka's") {
   CHECK(error_of({{"foo", "1"}}) == "Unknown topic config name: foo");
   CHECK(error_of({{"retention.ms", "x"}}) ==

@@ -260,7 +260,8 @@ Result<void> Node::start_controller() {
     const auto parsed = config::parse_topic_config(config_, overrides);
     return parsed ? std::nullopt : std::optional(parsed.error().context);
   };
-  options.controller.topic_configs.describe = [this](const replication::MetadataImage& image, const replication::ConfigMap& overrides) {
+  options.controller.topic_configs.describe = [this](const replication::MetadataImage& image,
+                                                     const replication::ConfigMap& overrides) {
     const auto dynamic = dynamic_broker_configs(config_, image);
     std::vector<protocol::CreateTopicsResponse::CreatableTopicConfigs> described;
     for (const config::ConfigEntry& entry : config::describe_topic(config_, dynamic, overrides)) {

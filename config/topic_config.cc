@@ -59,12 +59,24 @@ Result<Values> parse_values(const NodeConfig& node, const std::map<std::string, 
 
 // Whether the property says when segments end, go or are cleaned.
 bool decides_what_is_removed(std::string_view name) {
-  static constexpr std::array<std::string_view, 18> kNames = {
-      "cleanup.policy",        "retention.ms",           "retention.bytes",        "segment.bytes",
-      "segment.ms",            "segment.jitter.ms",      "segment.index.bytes",    "internal.segment.bytes",
-      "local.retention.ms",    "local.retention.bytes",  "remote.storage.enable",  "remote.log.copy.disable",
-      "delete.retention.ms",   "min.compaction.lag.ms",  "max.compaction.lag.ms",  "min.cleanable.dirty.ratio",
-      "file.delete.delay.ms",  "remote.log.delete.on.disable"};
+  static constexpr std::array<std::string_view, 18> kNames = {"cleanup.policy",
+                                                              "retention.ms",
+                                                              "retention.bytes",
+                                                              "segment.bytes",
+                                                              "segment.ms",
+                                                              "segment.jitter.ms",
+                                                              "segment.index.bytes",
+                                                              "internal.segment.bytes",
+                                                              "local.retention.ms",
+                                                              "local.retention.bytes",
+                                                              "remote.storage.enable",
+                                                              "remote.log.copy.disable",
+                                                              "delete.retention.ms",
+                                                              "min.compaction.lag.ms",
+                                                              "max.compaction.lag.ms",
+                                                              "min.cleanable.dirty.ratio",
+                                                              "file.delete.delay.ms",
+                                                              "remote.log.delete.on.disable"};
   return contains(kNames, name);
 }
 
@@ -213,12 +225,10 @@ TakenTopicConfig take_topic_config(const NodeConfig& defaults, const std::map<st
       instead = fmt::format("\"{}\" holds instead", held.text);
       values.emplace(property.name, std::move(held));
     }
-    taken.faults.push_back(fmt::format("{}=\"{}\" cannot be taken, expected {}: {}{}", property.name, override->second,
-                                       is_remote ? "false, because tiered storage is not there yet"
-                                                 : expectation(property.type, property.range),
-                                       instead,
-                                       decides ? ", and nothing of the topic is deleted or compacted until it is corrected"
-                                               : ""));
+    taken.faults.push_back(fmt::format(
+        "{}=\"{}\" cannot be taken, expected {}: {}{}", property.name, override->second,
+        is_remote ? "false, because tiered storage is not there yet" : expectation(property.type, property.range),
+        instead, decides ? ", and nothing of the topic is deleted or compacted until it is corrected" : ""));
     keeps_everything |= decides;
   }
   taken.config = from_values(values);
@@ -228,7 +238,8 @@ TakenTopicConfig take_topic_config(const NodeConfig& defaults, const std::map<st
 
 std::vector<std::string> broker_faults(const DynamicBrokerConfigs& dynamic) {
   TakenDynamic taken = take_dynamic(dynamic);
-  for (std::string& fault : taken.faults) fault += ": it is ignored, and what topics inherit from it deletes nothing until it is corrected";
+  for (std::string& fault : taken.faults)
+    fault += ": it is ignored, and what topics inherit from it deletes nothing until it is corrected";
   return std::move(taken.faults);
 }
 

@@ -65,7 +65,7 @@ struct TopicConfig {
 struct TakenTopicConfig {
   TopicConfig config;
   std::vector<std::string> unknown;  // names
-  std::vector<std::string> faults;   // one a value, for the log: name, value, what would be right, what holds instead
+  std::vector<std::string> faults;  // one a value, for the log: name, value, what would be right, what holds instead
 };
 [[nodiscard]] TakenTopicConfig take_topic_config(const NodeConfig& defaults,
                                                  const std::map<std::string, std::string>& overrides,

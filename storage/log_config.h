@@ -16,7 +16,8 @@ struct LogConfig {
   std::int64_t retention_ms = std::int64_t{7} * 24 * 60 * 60 * 1000;            // retention.ms; -1: no limit
   bool delete_old = true;                                                       // cleanup.policy has delete
   bool compact = false;                                                         // cleanup.policy has compact
-  bool keeps_everything = false;  // what was configured cannot be understood: neither retention nor the cleaner removes anything
+  bool keeps_everything =
+      false;  // what was configured cannot be understood: neither retention nor the cleaner removes anything
   std::int64_t delete_retention_ms = 24 * 60 * 60 * 1000;  // delete.retention.ms
   std::int64_t min_compaction_lag_ms = 0;  // min.compaction.lag.ms
   std::int64_t max_compaction_lag_ms = INT64_MAX;  // max.compaction.lag.ms

@@ -230,7 +230,8 @@ std::string outcome(const Frame& frame) {
 std::string difference(const Frame& theirs, const Frame& ours) {
   const bool is_readable = theirs.outcome != Outcome::kRefusedReading && ours.outcome != Outcome::kRefusedReading;
   // What only damaged bytes can show: we are stricter once.
-  if (theirs.kind == 'm' && ours.outcome == Outcome::kRefusedReading && ours.text.starts_with(kNegativeLength)) return "";
+  if (theirs.kind == 'm' && ours.outcome == Outcome::kRefusedReading && ours.text.starts_with(kNegativeLength))
+    return "";
   if (theirs.outcome != ours.outcome) return outcome(theirs) + "\n  here " + outcome(ours);
   if (!is_readable) return "";
   // Nothing else would see a null of another negative length.
@@ -302,6 +303,7 @@ int main(int count, char** arguments) {
     return kurier::protocol::generate(std::stoull(words[1]), std::stoi(words[2]), words[3], words.size() > 4 ? words[4] : "",
                                       words.size() > 5 ? std::stoi(words[5]) : -1);
   }
-  std::cerr << "usage: roundtrip generate SEED COUNT FILE [NAME [VERSION]] | roundtrip check FILE | roundtrip strings\n";
+  std::cerr
+      << "usage: roundtrip generate SEED COUNT FILE [NAME [VERSION]] | roundtrip check FILE | roundtrip strings\n";
   return 2;
 }

@@ -54,7 +54,7 @@ std::optional<LogCleanerRunner::Candidate> LogCleanerRunner::dirtiest(std::size_
   std::optional<Candidate> best;
   for (const auto& [id, topic] : state.partitions->topics()) {
     for (const auto& partition : topic.partitions) {
-      if (!partition || partition->is_offline() || !partition->log().config().compact) continue;
+      if (!partition || partition->is_offline() || !partition->log().config().is_cleaned()) continue;
       const PartitionKey key{id, partition->index()};
       if (state.busy.contains(key) || state.uncleanable.contains(key)) continue;
       const auto assessment = partition->log().assess_cleaning(partition->leader().last_stable_offset(), now);
@@ -178,7 +178,7 @@ void LogCleanerRunner::sync_and_then(WorkPointer work, void (LogCleanerRunner::*
 
 // Between two steps of a swap nothing but the end of the partition stops it; here the topic's policy does too.
 void LogCleanerRunner::go_on(const WorkPointer& work) {
-  if (!log_of(*work)->config().compact)
+  if (!log_of(*work)->config().is_cleaned())
     return failed(work, Error{Failure::kCancelled, "the topic is not compacted any more"});
   run(work);
 }

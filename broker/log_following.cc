@@ -165,7 +165,7 @@ void LogManager::follow_config(const replication::ConfigResource& resource) {
     for (const auto& [id, topic] : table_.topics()) change_config(*image, topic);  // what topics inherit
   }
   if (resource.type != static_cast<std::int8_t>(ConfigResourceType::kTopic)) return;
-  if (shard_ == 0) say_what_has_no_effect(*image, resource.name);
+  if (shard_ == 0) say_what_does_not_hold(config_, *image, resource.name);
   if (const LocalTopic* local = table_.find(resource.name)) change_config(*image, *local);
 }
 

@@ -7,6 +7,13 @@
 #include "base/log.h"
 
 namespace kurier::broker {
+
+config::DynamicBrokerConfigs dynamic_broker_configs(const config::NodeConfig& config,
+                                                    const replication::MetadataImage& image) {
+  using enum replication::ConfigResourceType;
+  return {image.configs(kBroker, std::to_string(config.node_id.value())), image.configs(kBroker, "")};
+}
+
 namespace {
 
 constexpr std::chrono::milliseconds kDelayMax = std::chrono::hours(24 * 365);  // what may be said is longer than a clock can count
@@ -22,6 +29,7 @@ storage::LogConfig log_config_of(const config::TopicConfig& topic, const config:
   log.retention_ms = topic.retention.count();
   log.delete_old = topic.delete_old;
   log.compact = topic.compact;
+  log.keeps_everything = topic.keeps_everything;
   log.delete_retention_ms = topic.delete_retention.count();
   log.min_compaction_lag_ms = topic.min_compaction_lag.count();
   log.max_compaction_lag_ms = topic.max_compaction_lag.count();
@@ -71,15 +79,9 @@ bool LogManager::is_mine(const std::string& topic, const replication::PartitionI
 }
 
 config::TopicConfig LogManager::topic_config(const replication::MetadataImage& image, const std::string& topic) const {
-  using enum replication::ConfigResourceType;
-  const config::DynamicBrokerConfigs dynamic{image.configs(kBroker, std::to_string(config_.node_id.value())),
-                                             image.configs(kBroker, "")};
-  auto parsed = config::parse_topic_config(config_, image.configs(kTopic, topic), dynamic);
-  if (parsed) return *parsed;
-  // The controller checks what it accepts; this may come from another version's records.
-  LOG_ERROR("topic {}: {}; the broker's defaults hold", topic, parsed.error().context);
-  auto defaults = config::parse_topic_config(config_, {}, dynamic);
-  return defaults ? *defaults : config::TopicConfig{};
+  return config::take_topic_config(config_, image.configs(replication::ConfigResourceType::kTopic, topic),
+                                   dynamic_broker_configs(config_, image))
+      .config;
 }
 
 replication::PartitionLeaderState LogManager::leadership(const replication::PartitionImage& partition,
@@ -195,10 +197,21 @@ void LogManager::change_config(const replication::MetadataImage& image, const Lo
   }
 }
 
-void say_what_has_no_effect(const replication::MetadataImage& image, const std::string& topic) {
-  for (const std::string& notice : config::topic_notices(image.configs(replication::ConfigResourceType::kTopic, topic))) {
-    LOG_WARN("topic {}: {}", topic, notice);
+void say_what_does_not_hold(const config::NodeConfig& config, const replication::MetadataImage& image,
+                            const std::string& topic) {
+  const replication::ConfigMap& overrides = image.configs(replication::ConfigResourceType::kTopic, topic);
+  if (overrides.empty()) return;
+  const auto taken = config::take_topic_config(config, overrides, dynamic_broker_configs(config, image));
+  for (const std::string& fault : taken.faults) LOG_ERROR("topic {}: {}", topic, fault);
+  for (const std::string& name : taken.unknown) {
+    LOG_WARN("topic {}: {} is kept and has no effect, because Apache Kafka 4.4 knows no such name", topic, name);
   }
+  for (const std::string& notice : config::topic_notices(overrides)) LOG_WARN("topic {}: {}", topic, notice);
+}
+
+void say_what_does_not_hold(const config::NodeConfig& config, const replication::MetadataImage& image) {
+  for (const std::string& fault : config::broker_faults(dynamic_broker_configs(config, image))) LOG_ERROR("{}", fault);
+  for (const auto& [id, topic] : image.topics()) say_what_does_not_hold(config, image, topic->name);
 }
 
 void LogManager::expire_producers() {

@@ -167,8 +167,14 @@ class LogManager final : public DiskMonitor {
 // "…/topic-3" → "…/topic-3.<id>-delete", with `what` as its end.
 [[nodiscard]] std::string renamed_directory(const std::string& path, const Uuid& id, std::string_view what);
 
-// What of the topic's own configuration has no effect here, for the log.
-void say_what_has_no_effect(const replication::MetadataImage& image, const std::string& topic);
+// What the metadata configure for this broker, and for all.
+[[nodiscard]] config::DynamicBrokerConfigs dynamic_broker_configs(const config::NodeConfig& config,
+                                                                  const replication::MetadataImage& image);
+
+// For the log: what of the topic's own configuration is not understood or has no effect here; and of all that is configured.
+void say_what_does_not_hold(const config::NodeConfig& config, const replication::MetadataImage& image,
+                            const std::string& topic);
+void say_what_does_not_hold(const config::NodeConfig& config, const replication::MetadataImage& image);
 
 // At the start: opens the logs of all partitions that the image gives to this node, on the threads of `pool`
 // (num.recovery.threads.per.data.dir for each directory), and hands them to the managers, one for each shard. A partition that

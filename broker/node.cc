@@ -260,14 +260,14 @@ Result<void> Node::start_controller() {
     const auto parsed = config::parse_topic_config(config_, overrides);
     return parsed ? std::nullopt : std::optional(parsed.error().context);
   };
-  options.controller.topic_configs.describe = [this](const replication::MetadataImage& image, const replication::ConfigMap& overrides) {
-    using replication::ConfigResourceType;
-    const config::DynamicBrokerConfigs dynamic{image.configs(ConfigResourceType::kBroker, std::to_string(config_.node_id.value())),
-                                               image.configs(ConfigResourceType::kBroker, "")};
+  options.controller.topic_configs.describe = [this](const replication::MetadataImage& image,
+                                                     const replication::ConfigMap& overrides) {
+    const auto dynamic = dynamic_broker_configs(config_, image);
     std::vector<protocol::CreateTopicsResponse::CreatableTopicConfigs> described;
     for (const config::ConfigEntry& entry : config::describe_topic(config_, dynamic, overrides)) {
+      const auto own = overrides.find(entry.name);
       described.push_back({.name = entry.name,
-                           .value = entry.value,
+                           .value = own == overrides.end() ? entry.value : own->second,  // as it was written
                            .read_only = entry.read_only,
                            .config_source = static_cast<std::int8_t>(entry.source),
                            .is_sensitive = entry.is_sensitive});
@@ -350,7 +350,7 @@ Result<void> Node::start_shards() {
       image->partition_count() == 0 || std::ranges::all_of(directories_.all(), &LogDirectoryState::was_clean);
   directories_.cleaned_before_recovery_points(was_here_last || all_were_clean);
   for (const std::string& notice : metadata_notices(*image, config_.node_id)) LOG_WARN("{}", notice);
-  for (const auto& [id, topic] : image->topics()) say_what_has_no_effect(*image, topic->name);
+  say_what_does_not_hold(config_, *image);
   const std::size_t threads = static_cast<std::size_t>(config_.log.recovery_threads_per_data_dir) * directories_.all().size();
   net::ThreadPool recovery("recovery", image->partition_count() > 1 ? threads : 1);
   TRY(load_logs(files_, managers, directories_, *image, config_.node_id, recovery));

@@ -149,7 +149,39 @@ const std::map<std::string, std::string>& stock_values() {
   return values;
 }
 
+namespace {
+
+// What members of groups may ask for lies between two bounds, and they are heard of more than once a session.
+void check_groups(Loading& loading) {
+  const auto require = [&](const std::string& name, bool holds, std::string_view is, const std::string& other) {
+    loading.require(holds, name, fmt::format("{} is {} {}={}", loading.text(name), is, other, loading.text(other)));
+  };
+  for (const std::string_view kind : {"consumer", "share", "streams"}) {
+    for (const std::string_view what : {"session.timeout.ms", "heartbeat.interval.ms"}) {
+      const std::string name = fmt::format("group.{}.{}", kind, what);
+      const std::string least = fmt::format("group.{}.min.{}", kind, what);
+      const std::string most = fmt::format("group.{}.max.{}", kind, what);
+      require(most, loading.number(least) <= loading.number(most), "smaller than", least);
+      require(name, loading.number(least) <= loading.number(name), "smaller than", least);
+      require(name, loading.number(name) <= loading.number(most), "larger than", most);
+    }
+    const std::string heartbeat = fmt::format("group.{}.heartbeat.interval.ms", kind);
+    const std::string session = fmt::format("group.{}.session.timeout.ms", kind);
+    require(heartbeat, loading.number(heartbeat) < loading.number(session), "not smaller than", session);
+  }
+  loading.require(contains(loading.list("group.coordinator.rebalance.protocols"), "classic"),
+                  "group.coordinator.rebalance.protocols", "classic cannot be left out");
+  const std::int64_t codec = loading.number("offsets.topic.compression.codec");
+  loading.require(codec >= 0 && codec <= 4, "offsets.topic.compression.codec",
+                  fmt::format("{} is no codec; expected 0 (none), 1 (gzip), 2 (snappy), 3 (lz4) or 4 (zstd)", codec));
+}
+
+}  // namespace
+
 void check_values(Loading& loading, const NodeConfig& node) {
+  check_groups(loading);
+  loading.require(loading.number("log.cleaner.threads") >= 1, "log.cleaner.threads",
+                  "0 is not allowed; expected 1 or more (log.cleaner.enable turns the cleaner off)");
   const auto number = [&](std::string_view name) { return loading.number(name); };
   // `name` against the value of another property: both are shown.
   const auto compare = [&](bool holds, std::string_view name, std::string_view is, std::string_view other, std::string_view right = "") {

@@ -2,6 +2,10 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+#include <array>
+
+#include "base/check.h"
 #include "config/text.h"
 
 namespace kurier::config {
@@ -51,6 +55,70 @@ Result<Values> parse_values(const NodeConfig& node, const std::map<std::string, 
     values.emplace(property.name, std::move(value));
   }
   return values;
+}
+
+// Whether the property says when segments end, go or are cleaned.
+bool decides_what_is_removed(std::string_view name) {
+  static constexpr std::array<std::string_view, 18> kNames = {"cleanup.policy",
+                                                              "retention.ms",
+                                                              "retention.bytes",
+                                                              "segment.bytes",
+                                                              "segment.ms",
+                                                              "segment.jitter.ms",
+                                                              "segment.index.bytes",
+                                                              "internal.segment.bytes",
+                                                              "local.retention.ms",
+                                                              "local.retention.bytes",
+                                                              "remote.storage.enable",
+                                                              "remote.log.copy.disable",
+                                                              "delete.retention.ms",
+                                                              "min.compaction.lag.ms",
+                                                              "max.compaction.lag.ms",
+                                                              "min.cleanable.dirty.ratio",
+                                                              "file.delete.delay.ms",
+                                                              "remote.log.delete.on.disable"};
+  return contains(kNames, name);
+}
+
+// What brokers are told as metadata, without what cannot be taken: that is in `faulty`.
+struct TakenDynamic {
+  DynamicBrokerConfigs configs;
+  std::vector<std::string_view> faulty;  // names
+  std::vector<std::string> faults;
+};
+
+void take_dynamic(const std::map<std::string, std::string>& values, std::string_view whose,
+                  std::map<std::string, std::string>& taken, TakenDynamic& all) {
+  for (const auto& [name, text] : values) {
+    const Property* property = find_broker_property(name);
+    if (property == nullptr) continue;
+    auto value = parse_value(name, property->type, property->range, text);
+    if (value) {
+      taken.emplace(name, std::move(value->text));
+      continue;
+    }
+    all.faulty.push_back(property->name);
+    all.faults.push_back(fmt::format("{}=\"{}\" of {} cannot be taken, expected {}", name,
+                                     property->type == Type::kPassword ? "[hidden]" : text, whose,
+                                     expectation(property->type, property->range)));
+  }
+}
+
+TakenDynamic take_dynamic(const DynamicBrokerConfigs& dynamic) {
+  TakenDynamic all;
+  take_dynamic(dynamic.of_this_broker, "this broker's dynamic configuration", all.configs.of_this_broker, all);
+  take_dynamic(dynamic.of_the_cluster, "the cluster's dynamic configuration", all.configs.of_the_cluster, all);
+  return all;
+}
+
+// What holds where the topic says nothing that can be taken.
+Value value_of_default(const NodeConfig& node, const DynamicBrokerConfigs& dynamic, const TopicProperty& property) {
+  if (const auto text = inherited(node, dynamic, property)) {
+    if (auto value = parse_value(property.name, property.type, property.range, *text)) return *std::move(value);
+  }
+  auto value = parse_value(property.name, property.type, "", property.default_text);
+  KURIER_CHECK(value.has_value());
+  return *std::move(value);
 }
 
 Compression compression_of(std::string_view name) {
@@ -122,6 +190,57 @@ Result<TopicConfig> parse_topic_config(const NodeConfig& defaults,
                                    "configured with remote log storage.");
   }
   return from_values(values);
+}
+
+TakenTopicConfig take_topic_config(const NodeConfig& defaults, const std::map<std::string, std::string>& overrides,
+                                   const DynamicBrokerConfigs& dynamic) {
+  TakenTopicConfig taken;
+  for (const auto& [name, text] : overrides) {
+    if (find_topic_property(name) == nullptr) taken.unknown.push_back(name);
+  }
+  const TakenDynamic of_brokers = take_dynamic(dynamic);
+  bool keeps_everything = false;
+  Values values;
+  for (const TopicProperty& property : topic_properties()) {
+    const bool decides = decides_what_is_removed(property.name);
+    const auto override = overrides.find(std::string(property.name));
+    if (override == overrides.end()) {
+      // internal.segment.bytes has no default.
+      if (property.default_text == kNoDefault) continue;
+      values.emplace(property.name, value_of_default(defaults, of_brokers.configs, property));
+      const auto is_faulty = [&](std::string_view synonym) { return contains(of_brokers.faulty, synonym); };
+      keeps_everything |= decides && std::ranges::any_of(split_names(property.broker_synonyms), is_faulty);
+      continue;
+    }
+    auto value = parse_value(property.name, property.type, property.range, override->second);
+    // Apache Kafka does not start with such a topic either while the broker's own switch is off.
+    const bool is_remote = value && property.name == "remote.storage.enable" && value->number != 0;
+    if (value && !is_remote) {
+      values.emplace(property.name, *std::move(value));
+      continue;
+    }
+    std::string instead = "it is ignored";
+    if (property.default_text != kNoDefault) {
+      Value held = value_of_default(defaults, of_brokers.configs, property);
+      instead = fmt::format("\"{}\" holds instead", held.text);
+      values.emplace(property.name, std::move(held));
+    }
+    taken.faults.push_back(fmt::format(
+        "{}=\"{}\" cannot be taken, expected {}: {}{}", property.name, override->second,
+        is_remote ? "false, because tiered storage is not there yet" : expectation(property.type, property.range),
+        instead, decides ? ", and nothing of the topic is deleted or compacted until it is corrected" : ""));
+    keeps_everything |= decides;
+  }
+  taken.config = from_values(values);
+  taken.config.keeps_everything = keeps_everything;
+  return taken;
+}
+
+std::vector<std::string> broker_faults(const DynamicBrokerConfigs& dynamic) {
+  TakenDynamic taken = take_dynamic(dynamic);
+  for (std::string& fault : taken.faults)
+    fault += ": it is ignored, and what topics inherit from it deletes nothing until it is corrected";
+  return std::move(taken.faults);
 }
 
 std::vector<std::string> topic_notices(const std::map<std::string, std::string>& overrides) {

@@ -48,6 +48,8 @@ struct TopicConfig {
   Milliseconds timestamp_after_max{3'600'000};      // message.timestamp.after.max.ms
   std::vector<std::string> leader_throttled_replicas;
   std::vector<std::string> follower_throttled_replicas;
+  // A value that decides what is removed cannot be taken: neither retention nor the cleaner touches the topic's logs.
+  bool keeps_everything = false;
 
   friend bool operator==(const TopicConfig&, const TopicConfig&) = default;
 };
@@ -56,6 +58,21 @@ struct TopicConfig {
 [[nodiscard]] Result<TopicConfig> parse_topic_config(const NodeConfig& defaults,
                                                      const std::map<std::string, std::string>& overrides,
                                                      const DynamicBrokerConfigs& dynamic = {});
+
+// What a topic's records say of it, which other versions may have written. As in Apache Kafka an unknown name is ignored
+// alone. Where Apache Kafka would not start for a value, here all others hold, the value is the broker's default, and if it
+// decides what is removed the topic keeps everything.
+struct TakenTopicConfig {
+  TopicConfig config;
+  std::vector<std::string> unknown;  // names
+  std::vector<std::string> faults;  // one a value, for the log: name, value, what would be right, what holds instead
+};
+[[nodiscard]] TakenTopicConfig take_topic_config(const NodeConfig& defaults,
+                                                 const std::map<std::string, std::string>& overrides,
+                                                 const DynamicBrokerConfigs& dynamic = {});
+// The same of what came as metadata for brokers: one line a value that cannot be taken.
+[[nodiscard]] std::vector<std::string> broker_faults(const DynamicBrokerConfigs& dynamic);
+
 // For the log: what of a topic's own configuration has no effect here, and why.
 [[nodiscard]] std::vector<std::string> topic_notices(const std::map<std::string, std::string>& overrides);
 

@@ -188,14 +188,10 @@ Result<Value> parse_value(std::string_view name, Type type, std::string_view ran
       value.number = *truth ? 1 : 0;
       return value;
     }
-    case Type::kInt:
-      return parse_whole(name, type, range, text, INT32_MIN, INT32_MAX);
-    case Type::kShort:
-      return parse_whole(name, type, range, text, INT16_MIN, INT16_MAX);
-    case Type::kLong:
-      return parse_whole(name, type, range, text, INT64_MIN, INT64_MAX);
-    case Type::kDouble:
-      return parse_double(name, range, text);
+    case Type::kInt: return parse_whole(name, type, range, text, INT32_MIN, INT32_MAX);
+    case Type::kShort: return parse_whole(name, type, range, text, INT16_MIN, INT16_MAX);
+    case Type::kLong: return parse_whole(name, type, range, text, INT64_MIN, INT64_MAX);
+    case Type::kDouble: return parse_double(name, range, text);
     case Type::kList:
       value.list = parse_list(trimmed, range);
       TRY(check_list(name, value.list, range));

@@ -6,6 +6,7 @@
 #include <limits>
 
 #include "base/check.h"
+#include "protocol/text.h"
 
 namespace kurier::protocol {
 
@@ -105,7 +106,7 @@ std::string Reader::string() {
 std::optional<std::string> Reader::nullable_string() {
   const std::int64_t length = string_length();
   if (length < 0) return std::nullopt;
-  return std::string(as_text(view(static_cast<std::size_t>(length))));
+  return java_text(as_text(view(static_cast<std::size_t>(length))));
 }
 
 Bytes Reader::bytes() {

@@ -68,7 +68,7 @@ class Reader {
   // The next `count` bytes where they lie; empty and failed if there are fewer.
   ByteView view(std::size_t count);
 
-  std::string string();
+  std::string string();  // UTF-8, whatever was sent (text.h)
   std::optional<std::string> nullable_string();
   Bytes bytes();
   std::optional<Bytes> nullable_bytes();

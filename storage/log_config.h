@@ -16,6 +16,8 @@ struct LogConfig {
   std::int64_t retention_ms = std::int64_t{7} * 24 * 60 * 60 * 1000;            // retention.ms; -1: no limit
   bool delete_old = true;                                                       // cleanup.policy has delete
   bool compact = false;                                                         // cleanup.policy has compact
+  bool keeps_everything =
+      false;  // what was configured cannot be understood: neither retention nor the cleaner removes anything
   std::int64_t delete_retention_ms = 24 * 60 * 60 * 1000;  // delete.retention.ms
   std::int64_t min_compaction_lag_ms = 0;  // min.compaction.lag.ms
   std::int64_t max_compaction_lag_ms = INT64_MAX;  // max.compaction.lag.ms
@@ -24,6 +26,9 @@ struct LogConfig {
   std::uint64_t flush_messages = INT64_MAX;                                     // flush.messages
   bool preallocate = false;                                                     // preallocate
   std::uint64_t space_ahead_bytes = 0;  // disk space taken in advance, so that what others fill is not missing here
+
+  [[nodiscard]] bool is_cleaned() const { return compact && !keeps_everything; }
+  [[nodiscard]] bool is_retired() const { return delete_old && !keeps_everything; }
 };
 
 }  // namespace kurier::storage

@@ -185,8 +185,9 @@ Result<void> Log::rebuild_epochs() {
 Result<void> Log::recover_segments(bool had_clean_shutdown) {
   const std::size_t first_unflushed = segment_of(recovery_point_);
   bool epochs_changed = false;
-  // Only compaction leaves gaps between segments: now, or before it was turned off.
-  const bool may_have_gaps = !cleaned_before_recovery_point_ && (config_.compact || cleaned_to_.has_value());
+  // Only compaction leaves gaps between segments: now, or before it was turned off, or if nobody knows what was configured.
+  const bool may_have_gaps =
+      !cleaned_before_recovery_point_ && (config_.compact || config_.keeps_everything || cleaned_to_.has_value());
   for (std::size_t i = 0; i < segments_.size(); ++i) {
     Segment& segment = *segments_[i];
     const bool unflushed = !had_clean_shutdown && i >= first_unflushed;

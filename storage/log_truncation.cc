@@ -96,12 +96,12 @@ Result<std::vector<std::string>> Log::delete_old_segments(Timestamp now, Offset 
     const Offset end = is_active ? log_end_offset_ : segments_[count + 1]->base_offset();
     if (end > high_watermark || (is_active && segment.size_bytes() == 0)) break;
     bool old = !is_active && end <= log_start_offset_;
-    if (!old && config_.delete_old && config_.retention_ms >= 0) {
+    if (!old && config_.is_retired() && config_.retention_ms >= 0) {
       TRY_ASSIGN(const TimeIndex::Entry latest, segment.max_timestamp());
       const Timestamp newest = latest.timestamp.value() >= 0 ? latest.timestamp : segment.modified();
       old = now - newest > config_.retention_ms;
     }
-    if (!old && config_.delete_old && config_.retention_bytes >= 0) {
+    if (!old && config_.is_retired() && config_.retention_bytes >= 0) {
       // Only as long as what remains is not less than retention.bytes.
       old = total >= static_cast<std::uint64_t>(config_.retention_bytes) + segment.size_bytes() && !is_active;
     }

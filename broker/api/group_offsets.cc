@@ -124,9 +124,9 @@ bool leave_out_what_cannot_fit(const OffsetCommitRequest& whole, const coordinat
 
 std::size_t offsets_batch_bytes_max(const Broker& broker) {
   using replication::ConfigResourceType;
-  const auto config = config::parse_topic_config(
+  const auto taken = config::take_topic_config(
       broker.config(), broker.image()->configs(ConfigResourceType::kTopic, "__consumer_offsets"));
-  return config ? static_cast<std::size_t>(config->max_message_bytes) : std::size_t{1} << 30;
+  return static_cast<std::size_t>(taken.config.max_message_bytes);
 }
 
 Task<OffsetCommitResponse> commit(Broker& broker, const Call& call, std::shared_ptr<const OffsetCommitRequest> asked) {

@@ -209,7 +209,25 @@ def sorted_creation(answer):
     return answer
 
 
+# Texts that Java's parsers and Apache Kafka's ConfigDef take or refuse; a bound may refuse what they take.
+VALUES = {
+    "segment.bytes": ["5000000", " 5000000 ", "+5000000", "-5000000", "5_000_000", "0x5000000", "5000000L", "5e6", "", "  ", "\u0665000000",
+                      "\uff15000000", "+", "-", "+-5", "5000000.0", "05000000", "\t5000000\n", "\u00a05000000", "\x1f5000000", "2147483648",
+                      "\U0001d7d35000000", "1048575"],
+    "retention.ms": ["-0", "-1", "-2", "9223372036854775807", "9223372036854775808", "-9223372036854775808", "\u0661", "1 0"],
+    "preallocate": ["true", " TRUE ", "tRuE", "yes", "1", "", "fal\u017fe", "\u00a0true"],
+    "cleanup.policy": ["compact,compact", "compact,delete,compact", ",", "compact,", ",compact", " compact , delete ", "compact,,delete", "", " ",
+                       "Compact", "compact\n,\vdelete", "compact\x01,delete", "eat,eat", "compact\u00a0,delete", ",,"],
+    "min.cleanable.dirty.ratio": ["0.5f", "0.5D", "0x1p-2", "0X.8P0", "0x1.p-1f", "0x1", "0x.p1", "0x1p-1ff", "NaN", "-NaN", "nan", "NaNf", "Infinity",
+                                  "-Infinity", "inf", ".5", "5.", "1.", "+0.5", "-0.5", "-0.0", "5e-1", "5e", "1e400", "1e-400", "4.9e-324", "1e-323",
+                                  "  0.5\t", "0.5 f", "", "0,5", "1.0000000000000001", "1.1", "\u0660.5", "0e99999999999", "1e-5", "9.999e-4"],
+    "compression.type": [" gzip ", "GZIP", "", "\u00a0gzip"],
+    "leader.replication.throttled.replicas": ["*", "0:1,0:1", " * ", "*,*", "0:1, 1:2", "0:1,", "a:b", "", "0:-1", ",", "\u0661:1", "0 :1"],
+    "compression.gzip.level": ["0", "-1", "10"],
+}
+
 CREATIONS = {
+    "values": [creation(f"{name}-{i}", configs={name: value}) for name, values in VALUES.items() for i, value in enumerate(values)],
     "good": [creation("fresh"), creation("fresh-2", 5)],
     "defaults": [creation("fresh", -1, -1)],
     "names": [creation(name) for name in ("", ".", "..", "bad name!", "x" * 250, "ok_1", "plain", "__cluster_metadata", "__consumer_offsets")],

@@ -9,8 +9,9 @@ import tempfile
 from disk import ApacheKafka
 from group_offset_stories import commit, fetch
 from group_rules import AT_ONCE, prepare
-from group_story import Story, answers, gather, offsets, only, rejoin, share
+from group_story import LOADING, Story, answers, gather, offsets, only, rejoin, share
 from harness import Checks, Kurier, jars
+from messages import ask
 from pair import STOCK, differences
 
 # It waits for the registration of its last life to end.
@@ -172,6 +173,48 @@ def compare(classpath, prepared, expected, servers, end):
     assert not found, f"{len(found)} differences\n  " + "\n  ".join(found[:20])
 
 
+# As Apache Kafka reads them the second and the third are one.
+ODD_IDS = [b"gr\xfc\xdfe", b"a\xff", b"a\xfe", b"\xed\xa0\x80x"]
+AS_READ = ["gr\ufffd\ufffde", "a\ufffd", "\ufffdx"]
+
+
+def committed(node):
+    """What is committed for each of them, once its coordinator has loaded."""
+    found = []
+    for group in ODD_IDS:
+        answer = {"error_code": LOADING[0]}
+        while answer["error_code"] in LOADING:
+            answer = ask(node.port, "OffsetFetch", 7, group_id=group, topics=[{"name": "plain", "partition_indexes": [0]}])
+        assert answer["error_code"] == 0, answer
+        found.append(answer["topics"][0]["partitions"][0]["committed_offset"])
+    return found
+
+
+def commit_all(node, offset):
+    for i, group in enumerate(ODD_IDS):
+        topics = [{"name": "plain", "partitions": [{"partition_index": 0, "committed_offset": offset + i, "committed_metadata": b"m\xff"}]}]
+        answer = ask(node.port, "OffsetCommit", 8, group_id=group, generation_id_or_member_epoch=-1, member_id="", topics=topics)
+        assert answer["topics"][0]["partitions"][0]["error_code"] == 0, answer
+
+
+def odd_ids(classpath, prepared):
+    """Groups whose ids are no UTF-8 go on where they were, whoever has served them."""
+    with tempfile.TemporaryDirectory(prefix="kurier-lives-") as directory:
+        shutil.copytree(prepared, directory, dirs_exist_ok=True)
+        lives = Lives(classpath, directory, ["kurier", "Apache Kafka", "kurier"], "clean")
+        try:
+            for before, offset in (([-1] * 4, 100), ([100, 102, 102, 103], 200), ([200, 202, 202, 203], 300)):
+                lives.begin()
+                found = committed(lives.node)
+                assert found == before, (found, before)
+                commit_all(lives.node, offset)
+                groups = ask(lives.node.port, "ListGroups", 5, states_filter=[], types_filter=[])["groups"]
+                assert sorted(AS_READ) == sorted(g["group_id"] for g in groups if "\ufffd" in g["group_id"]), groups
+                lives.finish()
+        finally:
+            lives.kill()
+
+
 def main():
     checks = Checks()
     classpath = jars("kafka")
@@ -187,6 +230,7 @@ def main():
             assert node.stop() == 0
         finally:
             node.kill()
+        checks.check("ids that are no UTF-8", odd_ids, classpath, node.directory)
         for end in ("clean", "kill -9"):
             expected = transcript(classpath, node.directory, ["Apache Kafka"] * 3, end)
             for servers in (["kurier"] * 3, ["kurier", "Apache Kafka", "kurier"], ["Apache Kafka", "kurier", "Apache Kafka"]):

@@ -5,13 +5,15 @@ compare_messages.py ROUNDTRIP DIRECTORY_OF_JARS [--seed N] [--count N] [--only N
 
 ROUNDTRIP is the program of that name of the build. Each side writes, per message and version, COUNT random values, the
 same bytes written at another version, and damaged bytes; the other side must read the same values, write the same bytes
-and refuse the same. One check a message and version; it passes if both directions and all three kinds do. Then both
-checkers are given exchanges with planted faults and must report each. The seed is printed; with --seed and --only a
+and refuse the same. One check a message and version; it passes if both directions and all three kinds do. Then both read
+thousands of strings that are no UTF-8, and both checkers are given exchanges with planted faults and must report each. The seed is printed; with --seed and --only a
 failure is shown again. Ends with `N passed, N failed, N skipped`.
 """
 import argparse
 import collections
+import itertools
 import pathlib
+import random
 import shutil
 import struct
 import subprocess
@@ -19,15 +21,22 @@ import sys
 import tempfile
 
 HERE = pathlib.Path(__file__).resolve().parent
-SEED, COUNT = 20260, 20
+SEED, COUNT, STRINGS = 20260, 20, 10_000
 KINDS = {"r": "round trip", "x": "another version", "m": "damaged"}
 
 
 class Side:
     """Apache Kafka or kurier: generates frames, checks those of the other."""
 
-    def __init__(self, name, generate, check):
-        self.name, self.generate_command, self.check_command = name, generate, check
+    def __init__(self, name, command, where=()):
+        self.name = name
+        self.generate_command, self.check_command = [*command, "generate", *where], [*command, "check", *where]
+        self.strings_command = [*command, "strings"]
+
+    def strings(self, lines):
+        """What it reads of each, both as hexadecimal digits."""
+        done = subprocess.run(self.strings_command, check=True, input="\n".join(lines) + "\n", stdout=subprocess.PIPE, text=True)
+        return done.stdout.splitlines()
 
     def generate(self, seed, count, path, only):
         subprocess.run([*self.generate_command, str(seed), str(count), str(path), *only], check=True)
@@ -49,8 +58,7 @@ def sides(program, jars, classes):
     class_path = f"{jars}/*"
     subprocess.run(["javac", "-cp", class_path, "-d", classes, HERE / "RoundTrip.java"], check=True)
     java = ["java", "-Xmx512m", "-XX:+UseSerialGC", "-cp", f"{class_path}:{classes}", "RoundTrip"]
-    return (Side("Apache Kafka", [*java, "generate", jars], [*java, "check", jars]),
-            Side("kurier", [program, "generate"], [program, "check"]))
+    return Side("Apache Kafka", java, [jars]), Side("kurier", [program])
 
 
 def compare(sides_and_files):
@@ -70,6 +78,39 @@ def compare(sides_and_files):
                     print(f"FAILED: {what[0]} {what[1]}, {meaning}, from {writer}: {wrong} of {passed + wrong}")
                     failed.add(what)
     return len(everything) - len(failed), len(failed)
+
+
+# Bytes around which the rules of UTF-8 change.
+EDGES = [0x00, 0x41, 0x7f, 0x80, 0x8f, 0x90, 0x9f, 0xa0, 0xbf, 0xc0, 0xc1, 0xc2, 0xdf, 0xe0, 0xe1, 0xec, 0xed, 0xee, 0xef,
+         0xf0, 0xf1, 0xf3, 0xf4, 0xf5, 0xf7, 0xf8, 0xfb, 0xfc, 0xfe, 0xff]
+
+
+def byte_strings(seed):
+    """All of up to three such bytes; others at random: of these bytes, of any, and text that was cut or damaged."""
+    random_ = random.Random(seed)
+    for length in (1, 2, 3):
+        yield from map(bytes, itertools.product(EDGES, repeat=length))
+    for _ in range(STRINGS):
+        yield bytes(random_.choices(EDGES, k=random_.randrange(4, 24)))
+        yield random_.randbytes(random_.randrange(1, 40))
+        text = "".join(chr(random_.choice((random_.randrange(32, 0x800), random_.randrange(0xe000, 0x110000)))) for _ in range(8)).encode()
+        yield text[random_.randrange(4):random_.randrange(4, len(text))]
+        at = random_.randrange(len(text))
+        yield text[:at] + random_.randbytes(1) + text[at + 1:]
+
+
+def same_strings(apache, kurier, seed):
+    """Whether both read the same of bytes that need not be UTF-8; prints the first that differ."""
+    lines = [data.hex() for data in byte_strings(seed)]
+    theirs, ours = apache.strings(lines), kurier.strings(lines)
+    assert len(theirs) == len(ours) == len(lines)
+    wrong = [what for what in zip(lines, theirs, ours) if what[1] != what[2]]
+    replaced = sum("efbfbd" in text for text in theirs)
+    assert replaced > STRINGS, f"only {replaced} of {len(lines)} strings were malformed"
+    for given, expected, found in wrong[:10]:
+        print(f"FAILED: the string {given} is {expected} to Apache Kafka and {found} to kurier")
+    print(f"{len(lines)} strings, {replaced} of them malformed: {len(wrong)} are read in another way")
+    return not wrong
 
 
 # Frames on disk, as roundtrip.h has them.
@@ -162,6 +203,8 @@ def main():
         passed, failed = compare([(apache, kurier, paths[apache]), (kurier, apache, paths[kurier])])
         if failed:
             print(f"again: {' '.join(sys.argv[:3])} --seed {arguments.seed} --count {arguments.count} --only NAME/VERSION")
+        same = same_strings(apache, kurier, arguments.seed)
+        passed, failed = passed + same, failed + (not same)
         for writer, reader in [(apache, kurier), (kurier, apache)]:
             seen = plant(writer, reader, paths[writer], directory)
             passed, failed = passed + seen, failed + (not seen)

@@ -85,6 +85,7 @@ TEST_CASE("only logs with cleanup.policy compact are cleaned, and a change of it
   Partition& one =
       f.add_log(1, 0, 5, Fixture::with([](auto& config) { config.compact = false, config.delete_old = true; }));
   Partition& both = f.add_log(2, 0, 5, Fixture::with([](auto& config) { config.delete_old = true; }));
+  f.add_log(3, 0, 5, Fixture::with([](auto& config) { config.keeps_everything = true; }));
   f.clean(milliseconds(0));
   CHECK(f.order == "t2");
   one.set_config({}, Fixture::compacted());

@@ -270,6 +270,27 @@ TEST_CASE("a directory that fails while a partition is made in it") {
   CHECK(f.followed.size() == 1);
 }
 
+TEST_CASE("a configuration that is not understood costs nothing but itself, and no data") {
+  Fixture f;
+  f.create("a", 1);
+  f.configure("a", "retention.ms", "1234");
+  f.configure("a", "cleanup.policy", "compact,compact");
+  f.configure("a", "message.format.version", "2.0");
+  f.settle();
+  const auto config = [&]() -> const storage::LogConfig& { return f.partition(1)->log().config(); };
+  CHECK(config().retention_ms == 1234);
+  CHECK(config().is_cleaned());
+  f.configure("a", "segment.bytes", "100");
+  f.settle();
+  CHECK(config().retention_ms == 1234);
+  CHECK(config().compact);
+  CHECK(!config().is_cleaned());
+  CHECK(!config().is_retired());
+  f.configure("a", "segment.bytes", "2000000");
+  f.settle();
+  CHECK(config().is_cleaned());
+}
+
 TEST_CASE("what changes of a partition while it is made counts when it is served") {
   Fixture f;
   f.create("a", 1);

@@ -147,6 +147,21 @@ TEST_CASE("impossible combinations") {
   CHECK_THAT(error_of_settings({"log.retention.hours=0"}), Catch::Contains("log.retention.hours: 0 is not allowed"));
   CHECK_THAT(error_of_settings({"queued.max.request.bytes=1000"}), Catch::Contains("smaller than socket.request.max.bytes"));
   CHECK_THAT(error_of_settings({"offsets.topic.segment.bytes=1048575"}), Catch::Contains("expected 1048576 or more"));
+  CHECK_THAT(error_of_settings({"log.cleaner.threads=0"}),
+             Catch::Contains("log.cleaner.threads: 0 is not allowed; expected 1 or more"));
+  CHECK_THAT(error_of_settings({"offsets.topic.compression.codec=5"}), Catch::Contains("5 is no codec"));
+  CHECK_THAT(error_of_settings({"group.coordinator.rebalance.protocols=consumer,share"}),
+             Catch::Contains("classic cannot be left out"));
+  for (const std::string kind : {"group.consumer", "group.share", "group.streams"}) {
+    CHECK_THAT(error_of_settings({kind + ".session.timeout.ms=1"}),
+               Catch::Contains("smaller than " + kind + ".min.session.timeout.ms=45000"));
+    CHECK_THAT(error_of_settings({kind + ".heartbeat.interval.ms=99999"}),
+               Catch::Contains("larger than " + kind + ".max.heartbeat.interval.ms=15000"));
+    CHECK_THAT(error_of_settings({kind + ".min.session.timeout.ms=70000"}),
+               Catch::Contains("smaller than " + kind + ".min.session.timeout.ms=70000"));
+    CHECK_THAT(error_of_settings({kind + ".heartbeat.interval.ms=45000", kind + ".max.heartbeat.interval.ms=50000"}),
+               Catch::Contains("not smaller than " + kind + ".session.timeout.ms=45000"));
+  }
   CHECK_THAT(error_of_settings({"kurier.state.dir=./kurier-data/log/state"}), Catch::Contains("must be outside"));
   CHECK_THAT(error_of_settings({"log.dirs="}), Catch::Contains("must not be empty"));
   CHECK_THAT(error_of_settings({"node.id"}), Catch::Contains("expected name=value"));

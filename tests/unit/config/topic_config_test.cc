@@ -36,6 +36,64 @@ TEST_CASE("a topic inherits from the broker, and overrides it") {
   CHECK(topic->delete_old);
 }
 
+TEST_CASE("a name or value that is not understood costs nothing but itself, and no data") {
+  const auto as_configured = take_topic_config(
+      NodeConfig(), {{"cleanup.policy", "compact,compact"}, {"retention.ms", "-1"}, {"message.format.version", "2.0"}});
+  CHECK(as_configured.config.compact);
+  CHECK(!as_configured.config.delete_old);
+  CHECK(as_configured.config.retention == Milliseconds(-1));
+  CHECK(!as_configured.config.keeps_everything);
+  CHECK(as_configured.unknown == std::vector<std::string>{"message.format.version"});
+  CHECK(as_configured.faults.empty());
+
+  NodeConfig node;
+  node.originals = {{"log.segment.bytes", "2000000"}};
+  const auto small = take_topic_config(node, {{"segment.bytes", "100"}, {"cleanup.policy", "compact"}});
+  CHECK(small.config.segment_bytes == 2'000'000);
+  CHECK(small.config.compact);
+  CHECK(small.config.keeps_everything);
+  REQUIRE(small.faults.size() == 1);
+  CHECK(small.faults[0] ==
+        "segment.bytes=\"100\" cannot be taken, expected an int, 1048576 or more: \"2000000\" holds "
+        "instead, and nothing of the topic is deleted or compacted until it is corrected");
+  for (const auto& [name, text] :
+       {std::pair("cleanup.policy", "eat"), std::pair("retention.ms", "x"), std::pair("internal.segment.bytes", "x"),
+        std::pair("remote.storage.enable", "true")}) {
+    CAPTURE(name);
+    CHECK(take_topic_config(NodeConfig(), {{name, text}}).config.keeps_everything);
+  }
+
+  const auto harmless = take_topic_config(NodeConfig(), {{"compression.type", "none"}, {"retention.bytes", "5"}});
+  CHECK(harmless.config.retention_bytes == 5);
+  CHECK(!harmless.config.keeps_everything);
+  REQUIRE(harmless.faults.size() == 1);
+  CHECK_THAT(harmless.faults[0], Catch::EndsWith(": \"producer\" holds instead"));
+
+  // Apache Kafka checks the two against each other only where they are set.
+  const auto crossed =
+      take_topic_config(NodeConfig(), {{"min.compaction.lag.ms", "5"}, {"max.compaction.lag.ms", "2"}});
+  CHECK(crossed.config.min_compaction_lag == Milliseconds(5));
+  CHECK(!crossed.config.keeps_everything);
+}
+
+TEST_CASE("what brokers are told as metadata and is not understood costs no data either") {
+  const DynamicBrokerConfigs dynamic{{{"log.segment.bytes", "100"}, {"log.retention.ms", " +5 "}, {"no.such", "1"}},
+                                     {{"log.segment.bytes", "3000000"}, {"message.max.bytes", "x"}}};
+  const auto inherits = take_topic_config(NodeConfig(), {{"cleanup.policy", "compact"}}, dynamic);
+  CHECK(inherits.config.segment_bytes == 3'000'000);
+  CHECK(inherits.config.retention == Milliseconds(5));
+  CHECK(inherits.config.max_message_bytes == 1'048'588);
+  CHECK(inherits.config.compact);
+  CHECK(inherits.config.keeps_everything);
+  CHECK(inherits.faults.empty());
+  CHECK(!take_topic_config(NodeConfig(), {{"segment.bytes", "4000000"}}, dynamic).config.keeps_everything);
+  const auto faults = broker_faults(dynamic);
+  REQUIRE(faults.size() == 2);
+  CHECK_THAT(faults[0],
+             Catch::StartsWith("log.segment.bytes=\"100\" of this broker's dynamic configuration cannot be taken, "
+                               "expected an int, 1048576 or more"));
+}
+
 TEST_CASE("the sentences are Kafka's") {
   CHECK(error_of({{"foo", "1"}}) == "Unknown topic config name: foo");
   CHECK(error_of({{"retention.ms", "x"}}) ==
@@ -51,7 +109,8 @@ TEST_CASE("the sentences are Kafka's") {
   for (const char* list : {",", "compact,", ",compact", "compact,,delete", " , ", ",,"}) {
     CHECK(error_of({{"cleanup.policy", list}}) == "Configuration 'cleanup.policy' values must not be empty.");
   }
-  CHECK(error_of({{"segment.bytes", "  "}}) == "Invalid value    for configuration segment.bytes: Not a number of type INT");
+  CHECK(error_of({{"segment.bytes", "  "}}) ==
+        "Invalid value    for configuration segment.bytes: Not a number of type INT");
   CHECK(error_of({{"preallocate", "x"}}) ==
         "Invalid value x for configuration preallocate: Expected value to be either true or false");
   CHECK(error_of({{"leader.replication.throttled.replicas", "x"}}) ==
@@ -134,21 +193,33 @@ TEST_CASE("what Java's parsers take is taken, and nothing else") {
     return value ? value->text : std::string("refused");
   };
   const auto whole = [&](const char* text) { return parsed(Type::kInt, text); };
-  for (const char* text : {"5", " 5 ", "+5", "005", "\t5\n", "\x1f" "5", "\u0665", "\uff15", "\u0cec" "5"}) {
+  for (const char* text : {"5", " 5 ", "+5", "005", "\t5\n",
+                           "\x1f"
+                           "5",
+                           "\u0665", "\uff15",
+                           "\u0cec"
+                           "5"}) {
     CAPTURE(text);
-    CHECK(whole(text) == (std::string_view(text) == "\u0cec" "5" ? "65" : "5"));
+    CHECK(whole(text) == (std::string_view(text) == "\u0cec"
+                                                    "5"
+                              ? "65"
+                              : "5"));
   }
   CHECK(whole("-0") == "0");
   CHECK(whole("-2147483648") == "-2147483648");
   CHECK(parsed(Type::kLong, "-9223372036854775808") == "-9223372036854775808");
   CHECK(parsed(Type::kLong, "9223372036854775808") == "refused");
   CHECK(parsed(Type::kLong, "-99999999999999999999") == "refused");
-  for (const char* text : {"", "+", "-", "+-5", "5.0", "5_0", "0x5", "5L", "5e6", "\u00a0" "5", "2147483648", "\U0001d7d3", "\xe0\xb3", "1 0"}) {
+  for (const char* text : {"", "+", "-", "+-5", "5.0", "5_0", "0x5", "5L", "5e6",
+                           "\u00a0"
+                           "5",
+                           "2147483648", "\U0001d7d3", "\xe0\xb3", "1 0"}) {
     CAPTURE(text);
     CHECK(whole(text) == "refused");
   }
   const auto real = [&](const char* text) { return parsed(Type::kDouble, text); };
-  for (const char* text : {"0.5", "0.5f", ".5D", "+.5d", "5e-1", "5E-1F", "0x1p-1", "0X.8P0", "0x1.p-1d", "0x.8p+0f", " 0.5\t", "00.5", "0.50000000000000000000000000000001"}) {
+  for (const char* text : {"0.5", "0.5f", ".5D", "+.5d", "5e-1", "5E-1F", "0x1p-1", "0X.8P0", "0x1.p-1d", "0x.8p+0f",
+                           " 0.5\t", "00.5", "0.50000000000000000000000000000001"}) {
     CAPTURE(text);
     CHECK(real(text) == "0.5");
   }
@@ -156,8 +227,10 @@ TEST_CASE("what Java's parsers take is taken, and nothing else") {
   CHECK(real("-NaN") == "NaN");
   CHECK(real("0e99999999999") == "0.0");
   CHECK(real("0x1p-99999999999") == "0.0");
-  for (const char* text : {"", "nan", "inf", "NaNf", "Infinityf", "0x1", "0x1p", "0x.p1", "0xp1", "0x1p-1ff", "0x1p0.5", "5e", "5e+", "0.5ff", "0.5 f", "f", ".", ".e5", "e5",
-                           "0,5", "1_0", "1e+-0", "+-1", "- 1", "\u0660.5", "0x1g", "infinity", "nan(1)"}) {
+  for (const char* text :
+       {"",        "nan",   "inf", "NaNf",  "Infinityf", "0x1",  "0x1p",     "0x.p1", "0xp1", "0x1p-1ff",
+        "0x1p0.5", "5e",    "5e+", "0.5ff", "0.5 f",     "f",    ".",        ".e5",   "e5",   "0,5",
+        "1_0",     "1e+-0", "+-1", "- 1",   "\u0660.5",  "0x1g", "infinity", "nan(1)"}) {
     CAPTURE(text);
     CHECK(real(text) == "refused");
   }

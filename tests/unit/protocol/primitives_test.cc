@@ -186,3 +186,47 @@ TEST_CASE("a reader stops before more elements than it may read") {
   CHECK_FALSE(cut.ok());
   CHECK_FALSE(cut.has_too_many_elements());
 }
+
+// tests/interop/roundtrip compares many more with Java.
+TEST_CASE("a string is UTF-8, whatever was sent") {
+  const auto read = [](std::string_view sent) {
+    std::string found;
+    for (const bool flexible : {false, true}) {
+      Writer writer;
+      writer.set_flexible(flexible);
+      writer.string(sent);
+      const Bytes bytes = writer.take_bytes();
+      Reader reader = reader_of(bytes, flexible);
+      const std::string text = reader.string();
+      REQUIRE(reader.ok());
+      REQUIRE((!flexible || text == found));
+      found = text;
+    }
+    return found;
+  };
+  for (const char* text : {"", "a", "group-17", "\u00e4", "gr\u00fc\u00dfe", "\u20ac and \U0001f600",
+                           "\uffff\U0010ffff", "12345678\u00e4"})
+    CHECK(read(text) == text);
+  CHECK(read(std::string_view("a\0b", 3)) == std::string_view("a\0b", 3));
+  CHECK(read("gr\xfc\xdf"
+             "e") ==
+        "gr\ufffd\ufffd"
+        "e");
+  CHECK(read("12345678\xff") == "12345678\ufffd");
+  CHECK(read("\xff"
+             "12345678") ==
+        "\ufffd"
+        "12345678");
+  CHECK(read("\xe2\x82") == "\ufffd");               // cut: one
+  CHECK(read("\xe2\x82"
+             "x") == "\ufffdx");
+  CHECK(read("\xe2x\x82") == "\ufffdx\ufffd");
+  CHECK(read("\xc0\x80") == "\ufffd\ufffd");         // too long a form: each byte
+  CHECK(read("\xe0\x80\x80") == "\ufffd\ufffd\ufffd");
+  CHECK(read("\xed\xa0\x80") == "\ufffd");           // a surrogate: one
+  CHECK(read("\xed\xa0") == "\ufffd");
+  CHECK(read("\xf0\x9f\x98"
+             "x") == "\ufffdx");
+  CHECK(read("\xf4\x90\x80\x80") == "\ufffd\ufffd\ufffd\ufffd");
+  CHECK(read("\xf5\x80") == "\ufffd\ufffd");
+}

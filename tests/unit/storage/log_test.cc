@@ -133,6 +133,11 @@ TEST_CASE("retention by size keeps at least retention.bytes; by time goes by the
   Fixture f(config);
   for (int i = 0; i < 10; ++i) f.append(raw_batch({.timestamp = Timestamp(1000 + i), .payload_bytes = 39}));
   REQUIRE(f.log->delete_old_segments(Timestamp(1050), Offset(10))->empty());
+  config.keeps_everything = true;
+  f.log->set_config(config);
+  REQUIRE(f.log->delete_old_segments(Timestamp(2000), Offset(10))->empty());
+  config.keeps_everything = false;
+  f.log->set_config(config);
   REQUIRE_FALSE(f.log->delete_old_segments(Timestamp(2000), Offset(10))->empty());
   // All of it, the active segment too: an empty one says where the log goes on.
   REQUIRE(f.log->log_start_offset() == Offset(10));

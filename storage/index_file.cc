@@ -90,7 +90,8 @@ Result<IndexFile::Found> IndexFile::find_prefix(Below below) {
   } else {
     TRY_ASSIGN(const auto from, file());
     TRY_ASSIGN(const std::size_t size_bytes, from->read_at(first * entry_bytes_, stretch));
-    if (size_bytes != stretch.size()) return fail(Failure::kCorrupt, fmt::format("{} ends before entry {}", path_, end - 1));
+    if (size_bytes != stretch.size())
+      return fail(Failure::kCorrupt, fmt::format("{} ends before entry {}", path_, end - 1));
   }
   while (found.count < end) {
     const std::uint64_t middle = found.count + (end - found.count) / 2;
@@ -179,7 +180,8 @@ Result<TimeIndex::Entry> TimeIndex::at(std::uint64_t index) {
 
 Result<TimeIndex::Entry> TimeIndex::lookup(Timestamp timestamp) {
   if (timestamp.value() == INT64_MAX && entries_.count() > 0) return at(entries_.count() - 1);
-  TRY_ASSIGN(const auto found, entries_.find_prefix([&](ByteView entry) { return decode(entry).timestamp <= timestamp; }));
+  TRY_ASSIGN(const auto found,
+             entries_.find_prefix([&](ByteView entry) { return decode(entry).timestamp <= timestamp; }));
   return found.count == 0 ? Entry{Timestamp(-1), base_offset_} : decode(found.last);
 }
 

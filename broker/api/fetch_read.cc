@@ -216,7 +216,8 @@ Task<void> watch_parts(Broker& broker, Visit& visit) {
       Bell::ring_from(broker, bell);  // it has changed since it was read
       continue;
     }
-    const auto waiter = (*partition)->wake_when_beyond(bound, item->bound, [&broker, bell] { Bell::ring_from(broker, bell); });
+    const auto waiter =
+        (*partition)->wake_when_beyond(bound, item->bound, [&broker, bell] { Bell::ring_from(broker, bell); });
     registered.push_back({*partition, waiter});
   }
 }
@@ -228,7 +229,9 @@ class Enough {
     nothing_would_change_it_ |= item.is_complete || item.data.error_code != ErrorCode::kNone;
     bytes_ += item.data.records.size_bytes();
   }
-  [[nodiscard]] bool is_reached(std::uint64_t min_bytes) const { return nothing_would_change_it_ || bytes_ >= min_bytes; }
+  [[nodiscard]] bool is_reached(std::uint64_t min_bytes) const {
+    return nothing_would_change_it_ || bytes_ >= min_bytes;
+  }
 
  private:
   std::uint64_t bytes_ = 0;
@@ -262,7 +265,8 @@ void cut_to_limit(std::vector<FetchItem>& items, std::uint64_t bytes_max) {
   for (FetchItem& item : items) {
     auto& slices = item.data.records.slices;
     if (slices.empty()) continue;
-    slices.front().size_bytes = budget.take(slices.front().size_bytes, item.first_batch_bytes, item.wanted->partition_max_bytes);
+    slices.front().size_bytes =
+        budget.take(slices.front().size_bytes, item.first_batch_bytes, item.wanted->partition_max_bytes);
     if (slices.front().size_bytes == 0) slices.clear();
   }
 }
@@ -292,7 +296,8 @@ void end_watch(Broker& broker, const std::shared_ptr<Watch>& watch) {
   for (ShardIndex shard = 0; shard < watch->is_watching.size(); ++shard) {
     if (watch->is_watching[shard] == 0) continue;
     const Shards::Shard& there = broker.shards().at(shard);
-    there.executor->defer([&there, watch] { there.spawner->spawn("end of a watch", forget_later(*there.broker, watch)); });
+    there.executor->defer(
+        [&there, watch] { there.spawner->spawn("end of a watch", forget_later(*there.broker, watch)); });
   }
 }
 
@@ -319,17 +324,19 @@ ShardIndex shard_to_read_on(const Broker& broker, const replication::MetadataIma
   return only.value_or(broker.shard());
 }
 
-Task<void> read_until_enough(Broker& broker, const FetchScope& scope, const FetchGoal& goal, std::vector<FetchItem>& items,
-                             LargeRequests::Ticket& ticket) {
+Task<void> read_until_enough(Broker& broker, const FetchScope& scope, const FetchGoal& goal,
+                             std::vector<FetchItem>& items, LargeRequests::Ticket& ticket) {
   const auto watch = std::make_shared<Watch>(broker.shards().count());
   while (true) {
-    const bool is_last = !goal.may_wait || broker.ports().clock.monotonic() >= goal.deadline || broker.is_shutting_down();
+    const bool is_last =
+        !goal.may_wait || broker.ports().clock.monotonic() >= goal.deadline || broker.is_shutting_down();
     watch->bell = std::make_shared<Bell>(broker.shards().at(broker.shard()));
-    Visit visit{scope, goal, co_await aside(broker, scope.is_large,
-                                            [&, image = broker.image()] {
-                                              for (FetchItem& item : items) reset(item);
-                                              return distribute(broker, *image, scope, items);
-                                            }),
+    Visit visit{scope, goal,
+                co_await aside(broker, scope.is_large,
+                               [&, image = broker.image()] {
+                                 for (FetchItem& item : items) reset(item);
+                                 return distribute(broker, *image, scope, items);
+                               }),
                 *watch, !is_last};
     co_await on_shards(broker.shards(), broker.shard(), shards_to_visit(visit.parts, *watch), visit_parts, visit);
     const bool complete = co_await aside(broker, scope.is_large, [&] {

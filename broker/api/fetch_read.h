@@ -49,7 +49,7 @@ struct FetchGoal {
 
 // Fills in the answers: when there is enough, or something that no wait would change, or at the deadline or shutdown. The ticket
 // of a large request is given up before it waits.
-Task<void> read_until_enough(Broker& broker, const FetchScope& scope, const FetchGoal& goal, std::vector<FetchItem>& items,
-                             LargeRequests::Ticket& ticket);
+Task<void> read_until_enough(Broker& broker, const FetchScope& scope, const FetchGoal& goal,
+                             std::vector<FetchItem>& items, LargeRequests::Ticket& ticket);
 
 }  // namespace kurier::broker::api

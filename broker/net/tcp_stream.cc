@@ -152,7 +152,8 @@ class TcpStream final : public Stream {
       TRY_ASSIGN(const std::size_t count,
                  part.slice.file->read_at(part.slice.position, MutableByteView(part.bytes).subspan(begin)));
       if (count != size_bytes) {
-        return fail(Failure::kCorrupt, fmt::format("{} ends before {}", part.slice.file->path(), part.slice.position + size_bytes));
+        return fail(Failure::kCorrupt,
+                    fmt::format("{} ends before {}", part.slice.file->path(), part.slice.position + size_bytes));
       }
       part.slice = {};
     }

@@ -38,7 +38,8 @@ Result<void> replay(GroupState& state, ByteView key, std::optional<ByteView> val
   } else if (auto* offset = std::get_if<OffsetRecord>(&record)) {
     replay_offset(state, std::move(*offset), record_offset, producer);
   } else if (const auto* unknown = std::get_if<UnknownRecord>(&record)) {
-    LOG_WARN("a record of the unknown type {} at offset {} of __consumer_offsets is passed over", unknown->type, record_offset.value());
+    LOG_WARN("a record of the unknown type {} at offset {} of __consumer_offsets is passed over", unknown->type,
+             record_offset.value());
   } else {
     const auto& other = std::get<OtherRecord>(record);
     if (value) {

@@ -113,7 +113,8 @@ LogFacts PartitionView::facts(const StoredPosition& stored) const {
           log_->epoch_at(stored.position.offset - 1), options_.log_directory_id};
 }
 
-Task<std::optional<std::string>> PartitionView::examine(std::shared_ptr<PartitionView> self, const StoredPosition& stored) {
+Task<std::optional<std::string>> PartitionView::examine(std::shared_ptr<PartitionView> self,
+                                                        const StoredPosition& stored) {
   LogFacts known = self->facts(stored);
   auto reason = reason_to_discard(stored, known);
   const Offset last = stored.position.offset - 1;

@@ -32,7 +32,8 @@ struct LogFacts {
   std::optional<Offset> cleaned_to;
   std::optional<LeaderEpoch> epoch;  // of the record before the view's offset, as the epoch cache has it
   Uuid log_directory_id;
-  std::optional<std::uint32_t> crc = {};  // of the batch that ends before the view's offset; none: compaction has taken it
+  std::optional<std::uint32_t> crc =
+      {};  // of the batch that ends before the view's offset; none: compaction has taken it
 };
 // Why the view must not be used; none: it may.
 [[nodiscard]] std::optional<std::string> reason_to_discard(const StoredPosition& stored, const LogFacts& log);

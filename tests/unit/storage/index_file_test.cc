@@ -20,7 +20,7 @@ struct Case {
 };
 
 // Around the stretch that is read at once (512 and 341 entries), and twice and more of it.
-const std::vector<Case> kCases = {{0, 0},     {1, 0},     {1, 1},       {40, 17},      {341, 341},
+const std::vector<Case> kCases = {{0, 0},     {1, 0},     {1, 1},       {40, 17},     {341, 341},
                                   {512, 512}, {513, 513}, {2000, 1990}, {5003, 5000}, {20'000, 20'000}};
 
 }  // namespace
@@ -35,14 +35,16 @@ TEST_CASE("an offset index finds the last entry at or before an offset") {
     std::vector<OffsetIndex::Entry> entries;
     for (std::uint64_t i = 0; i < one.entries; ++i) {
       const std::int64_t previous = entries.empty() ? kBase : entries.back().offset.value();
-      entries.push_back({Offset(previous + 1 + static_cast<std::int64_t>(random() % 5)), static_cast<std::uint32_t>(i * 70)});
+      entries.push_back(
+          {Offset(previous + 1 + static_cast<std::int64_t>(random() % 5)), static_cast<std::uint32_t>(i * 70)});
       REQUIRE(index.append(entries.back()));
       if (i + 1 == one.in_file) REQUIRE(index.entries().write_out());
     }
     const std::int64_t end = entries.empty() ? kBase : entries.back().offset.value();
     REQUIRE(index.last()->offset.value() == end);
     for (int i = 0; i < 300; ++i) {
-      const Offset offset(kBase - 2 + static_cast<std::int64_t>(random() % static_cast<std::uint64_t>(end - kBase + 5)));
+      const Offset offset(kBase - 2 +
+                          static_cast<std::int64_t>(random() % static_cast<std::uint64_t>(end - kBase + 5)));
       OffsetIndex::Entry expected{Offset(kBase), 0};
       for (const auto& entry : entries) {
         if (entry.offset <= offset) expected = entry;

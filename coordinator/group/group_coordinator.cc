@@ -13,6 +13,7 @@ namespace {
 constexpr std::int16_t kFirstCommitVersionWithGroupIdNotFound = 9;
 constexpr std::int16_t kFirstTxnCommitVersionWithGroupIdNotFound = 6;
 constexpr std::int16_t kFirstLeaveVersionWithMembers = 3;
+constexpr std::chrono::seconds kOthersSessionTimeout(45);  // Apache Kafka's default for consumer, share and streams groups
 
 protocol::JoinGroupResponse join_refused(ErrorCode error, std::string member_id = {}) {
   protocol::JoinGroupResponse response;
@@ -55,6 +56,7 @@ Outcome GroupCoordinator::load_part(Now now) {
     rebalancer_.loaded({group, now, outcome});
   }
   is_loaded_ = ids.size() < kGroups;
+  if (is_loaded_) others_expire_at_ = now.monotonic + kOthersSessionTimeout;
   if (!ids.empty()) last_loaded_ = std::move(ids.back());
   return outcome;
 }
@@ -423,8 +425,17 @@ Outcome GroupCoordinator::append_failed(AppendId append, ErrorCode error, Now no
   return outcome;
 }
 
+std::optional<MonotonicTime> GroupCoordinator::next_deadline() const {
+  const auto next = timers_.next();
+  return next && others_expire_at_ ? std::min(next, others_expire_at_) : next ? next : others_expire_at_;
+}
+
 Outcome GroupCoordinator::tick(Now now) {
   Outcome outcome;
+  if (others_expire_at_ && *others_expire_at_ <= now.monotonic) {
+    others_have_expired_ = true;
+    others_expire_at_.reset();
+  }
   while (const auto entry = timers_.pop(now.monotonic)) {
     if (const Shared group = find(entry->second.group)) rebalancer_.timer_came_up({group, now, outcome}, *entry);
   }
@@ -453,7 +464,10 @@ std::shared_ptr<const ClassicGroup> GroupCoordinator::classic_group(std::string_
 
 // Of a group that is no classic one.
 std::optional<OtherGroup> GroupCoordinator::find_other(const std::string& group_id) const {
-  return groups_.contains(group_id) ? std::nullopt : other_group(state_, group_id);
+  if (groups_.contains(group_id)) return std::nullopt;
+  auto other = other_group(state_, group_id);
+  if (other && others_have_expired_) other->lose_members();
+  return other;
 }
 
 GroupCoordinator::Shared GroupCoordinator::create(const std::string& group_id, Now now) {

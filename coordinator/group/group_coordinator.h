@@ -99,7 +99,7 @@ class GroupCoordinator {
 
   // Sessions, rebalances and delays that are over.
   Outcome tick(Now now);
-  [[nodiscard]] std::optional<MonotonicTime> next_deadline() const { return timers_.next(); }
+  [[nodiscard]] std::optional<MonotonicTime> next_deadline() const;
 
   // For metrics and tests; null if there is no such classic group.
   [[nodiscard]] std::shared_ptr<const ClassicGroup> classic_group(std::string_view group_id) const;
@@ -139,6 +139,10 @@ class GroupCoordinator {
   Timestamp loaded_at_;
   bool is_loaded_ = false;
   std::optional<std::string> last_loaded_;
+  // Members of groups of other types cannot send heartbeats here: a session timeout after the load they count no longer, as
+  // Apache Kafka would fence them. Their records stay until the group ends or becomes a classic one.
+  std::optional<MonotonicTime> others_expire_at_;
+  bool others_have_expired_ = false;
 };
 
 }  // namespace kurier::coordinator

@@ -24,6 +24,11 @@ struct OtherGroup {
   std::map<std::string, std::int32_t, std::less<>> member_epochs;
   std::set<std::string> subscribed_topics;     // of consumer groups
   [[nodiscard]] bool is_empty() const { return member_epochs.empty(); }
+  void lose_members() {
+    member_epochs.clear();
+    subscribed_topics.clear();
+    state = "Empty";
+  }
 };
 
 // None if no record makes the group one of these types.

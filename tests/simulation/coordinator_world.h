@@ -75,6 +75,9 @@ class CoordinatorWorld {
   // A life and what is between two.
   void live();
   bool start();
+  // Compaction has written the batch that ends before `offset` anew, which a crash may have kept from being written down: the view
+  // that knew it is no longer borne out.
+  [[nodiscard]] bool is_compacted_before(Offset offset);
   void step();
   void stop();
   void come_up_again();

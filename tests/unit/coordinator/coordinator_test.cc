@@ -185,6 +185,47 @@ TEST_CASE("a consumer group with members is not for classic members") {
       ErrorCode::kGroupSubscribedToTopic);
 }
 
+TEST_CASE("members of a consumer group count no longer a session timeout after the load, since they cannot send heartbeats") {
+  Fixture f(true);
+  const auto join = [&](RequestToken token) {
+    return f.core.join_group(token, kNewest, join_of("modern"), f.now);
+  };
+  REQUIRE(f.core.next_deadline() == f.now.monotonic + std::chrono::seconds(45));
+  f.now.monotonic += std::chrono::seconds(44);
+  static_cast<void>(f.core.tick(f.now));
+  CHECK(only<protocol::JoinGroupResponse>(join(1)).error_code == ErrorCode::kInconsistentGroupProtocol);
+  f.now.monotonic += std::chrono::seconds(1);
+  static_cast<void>(f.core.tick(f.now));
+  CHECK_FALSE(f.core.next_deadline());
+  CHECK(f.core.list_groups({})[0].group_state == "Empty");
+  SECTION("a classic member joins") {
+    const Outcome outcome = join(2);
+    REQUIRE(outcome.appends.size() == 1);
+    const auto& records = outcome.appends[0].records;
+    // Nothing of the members stays behind.
+    for (std::size_t i = 0; i + 1 < records.size(); ++i) CHECK_FALSE(records[i].value);
+    CHECK(records.size() > 2);
+    CHECK(std::get<GroupRecord>(*decode_record(records.back().key, ByteView(*records.back().value))).value->generation == 0);
+  }
+  SECTION("it is deleted") {
+    const Outcome outcome = f.core.delete_groups(2, {"modern"}, f.now);
+    REQUIRE(outcome.appends.size() == 1);
+    CHECK(only<protocol::DeleteGroupsResponse>(f.core.committed(outcome.appends[0].id, f.now)).results[0].error_code ==
+          ErrorCode::kNone);
+  }
+  SECTION("its members are known no longer") {
+    protocol::OffsetCommitRequest commit;
+    commit.group_id = "modern";
+    commit.member_id = "m";
+    commit.generation_id_or_member_epoch = 3;
+    commit.topics.emplace_back().partitions.emplace_back();
+    CHECK(only<protocol::OffsetCommitResponse>(f.core.offset_commit(3, kNewest, commit, f.now))
+              .topics[0]
+              .partitions[0]
+              .error_code == ErrorCode::kUnknownMemberId);
+  }
+}
+
 TEST_CASE("an empty consumer group becomes a classic one when a classic member joins") {
   Fixture f(false);
   auto known = join_of("modern");

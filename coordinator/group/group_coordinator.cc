@@ -13,7 +13,8 @@ namespace {
 constexpr std::int16_t kFirstCommitVersionWithGroupIdNotFound = 9;
 constexpr std::int16_t kFirstTxnCommitVersionWithGroupIdNotFound = 6;
 constexpr std::int16_t kFirstLeaveVersionWithMembers = 3;
-constexpr std::chrono::seconds kOthersSessionTimeout(45);  // Apache Kafka's default for consumer, share and streams groups
+constexpr std::chrono::seconds kOthersSessionTimeout(
+    45);  // Apache Kafka's default for consumer, share and streams groups
 
 protocol::JoinGroupResponse join_refused(ErrorCode error, std::string member_id = {}) {
   protocol::JoinGroupResponse response;

@@ -185,11 +185,10 @@ TEST_CASE("a consumer group with members is not for classic members") {
       ErrorCode::kGroupSubscribedToTopic);
 }
 
-TEST_CASE("members of a consumer group count no longer a session timeout after the load, since they cannot send heartbeats") {
+TEST_CASE(
+    "members of a consumer group count no longer a session timeout after the load, since they cannot send heartbeats") {
   Fixture f(true);
-  const auto join = [&](RequestToken token) {
-    return f.core.join_group(token, kNewest, join_of("modern"), f.now);
-  };
+  const auto join = [&](RequestToken token) { return f.core.join_group(token, kNewest, join_of("modern"), f.now); };
   REQUIRE(f.core.next_deadline() == f.now.monotonic + std::chrono::seconds(45));
   f.now.monotonic += std::chrono::seconds(44);
   static_cast<void>(f.core.tick(f.now));
@@ -205,7 +204,9 @@ TEST_CASE("members of a consumer group count no longer a session timeout after t
     // Nothing of the members stays behind.
     for (std::size_t i = 0; i + 1 < records.size(); ++i) CHECK_FALSE(records[i].value);
     CHECK(records.size() > 2);
-    CHECK(std::get<GroupRecord>(*decode_record(records.back().key, ByteView(*records.back().value))).value->generation == 0);
+    CHECK(
+        std::get<GroupRecord>(*decode_record(records.back().key, ByteView(*records.back().value))).value->generation ==
+        0);
   }
   SECTION("it is deleted") {
     const Outcome outcome = f.core.delete_groups(2, {"modern"}, f.now);

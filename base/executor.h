@@ -17,7 +17,8 @@ class Executor {
   virtual ~Executor() = default;
   virtual void post(Callback callback) = 0;
   // The same, but it may be kept until the calling shard has done what it is at: so that what one burst of work has to say
-  // leaves together. What the same thread posts or defers to one executor keeps its order.
+  // leaves together. What a thread posts or defers to the executor of another shard keeps its order; to its own, what is deferred
+  // comes before what is posted.
   virtual void defer(Callback callback) { post(std::move(callback)); }
 };
 

@@ -46,6 +46,14 @@ void OffsetSweeper::take_turn() {
     timers_.start(clock_.monotonic() + kPause, [this] { take_turn(); });
     return;
   }
+  if (runtime && runtime->availability() == protocol::ErrorCode::kCoordinatorLoadInProgress) {
+    // Later: what is loaded may have what is to be forgotten.
+    jobs_.push_back(std::move(jobs_.front()));
+    jobs_.pop_front();
+    is_posted_ = true;
+    timers_.start(clock_.monotonic() + kPause, [this] { take_turn(); });
+    return;
+  }
   if (!do_part(jobs_.front())) jobs_.pop_front();
   go_on();
 }

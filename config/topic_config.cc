@@ -87,20 +87,30 @@ struct TakenDynamic {
   std::vector<std::string> faults;
 };
 
+// Times whose range Apache Kafka does not say, but checks; what is wanted, where `value` is not it.
+std::optional<std::string> beyond_its_range(std::string_view name, std::int64_t value) {
+  if (name.starts_with("log.retention.") && name != "log.retention.bytes" && value == 0)
+    return "-1 (for ever), or 1 or more";
+  if (name.starts_with("log.roll.jitter.")) return value < 0 ? std::optional<std::string>("0 or more") : std::nullopt;
+  if (name.starts_with("log.roll.") && value < 1) return "1 or more";
+  return std::nullopt;
+}
+
 void take_dynamic(const std::map<std::string, std::string>& values, std::string_view whose,
                   std::map<std::string, std::string>& taken, TakenDynamic& all) {
   for (const auto& [name, text] : values) {
     const Property* property = find_broker_property(name);
     if (property == nullptr) continue;
     auto value = parse_value(name, property->type, property->range, text);
-    if (value) {
+    const auto least = value ? beyond_its_range(name, value->number) : std::nullopt;
+    if (value && !least) {
       taken.emplace(name, std::move(value->text));
       continue;
     }
     all.faulty.push_back(property->name);
     all.faults.push_back(fmt::format("{}=\"{}\" of {} cannot be taken, expected {}", name,
                                      property->type == Type::kPassword ? "[hidden]" : text, whose,
-                                     expectation(property->type, property->range)));
+                                     least ? *least : expectation(property->type, property->range)));
   }
 }
 

@@ -103,6 +103,7 @@ void read_partition(Partition& partition, const FetchScope& scope, Budget& budge
     return fail_with(data, ErrorCode::kUnknownServerError);
   item.is_complete = ends_with_segment(partition.log(), *read, item.bound);
   if (scope.committed_only) add_aborted(partition, item.wanted->fetch_offset, *read, item.bound, data);
+  item.available_bytes = read->slice.size_bytes;
   if (budget.take(read->slice.size_bytes, read->first_batch_bytes, item.wanted->partition_max_bytes) == 0) return;
   item.first_batch_bytes = read->first_batch_bytes;
   data.records.slices.push_back(std::move(read->slice));
@@ -114,7 +115,7 @@ void reset(FetchItem& item) {
   item.data.high_watermark = Offset(-1);
   item.data.records.is_null = false;
   item.data.aborted_transactions.reset();  // null, but for READ_COMMITTED
-  item.first_batch_bytes = 0;
+  item.first_batch_bytes = item.available_bytes = 0;
   item.bound = Offset(-1);
   item.is_known = item.is_complete = false;
   item.limit_is_negative = item.wanted->partition_max_bytes < 0;
@@ -227,7 +228,7 @@ class Enough {
  public:
   void add(const FetchItem& item) {
     nothing_would_change_it_ |= item.is_complete || item.data.error_code != ErrorCode::kNone;
-    bytes_ += item.data.records.size_bytes();
+    bytes_ += item.available_bytes;
   }
   [[nodiscard]] bool is_reached(std::uint64_t min_bytes) const {
     return nothing_would_change_it_ || bytes_ >= min_bytes;
@@ -343,7 +344,8 @@ Task<void> read_until_enough(Broker& broker, const FetchScope& scope, const Fetc
       cut_to_limit(items, scope.bytes_max);
       return is_last || is_complete(items, goal.min_bytes);
     });
-    if (complete) break;
+    // Looked at again: the visit may have let the shutdown begin, which rings only those who wait already.
+    if (complete || broker.is_shutting_down()) break;
     ticket.give_up();
     co_await wait_for_bell(broker, watch->bell, goal.deadline);
   }

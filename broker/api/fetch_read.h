@@ -21,6 +21,9 @@ struct FetchItem {
 
   protocol::FetchResponse::PartitionData data;
   std::uint64_t first_batch_bytes = 0;  // of data.records
+  // What counts for fetch.min.bytes, as in Apache Kafka: what is readable up to the partition's own limit, also where the limit of
+  // all together leaves it out.
+  std::uint64_t available_bytes = 0;
   Offset bound{-1};                     // up to where it was readable
   bool is_known = false;                // there is such a partition; the others are answered at the end, and not waited for
   bool limit_is_negative = false;

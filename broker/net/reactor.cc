@@ -13,8 +13,9 @@
 namespace kurier::net {
 namespace {
 
-constexpr std::size_t kReadyPerRound =
-    16;  // of what sockets and timers have ready, while there is always something posted
+constexpr std::size_t kCallbacksPerRound = 64;  // so that nobody's answer waits for all that was posted
+// Of what sockets and timers have ready, while there is always something posted.
+constexpr std::size_t kReadyPerRound = 16;
 
 // Owns a task that nobody awaits; its frame destroys itself at the end.
 struct Detached {
@@ -142,9 +143,11 @@ void Reactor::Impl::run_posted() {
     const std::lock_guard lock(mutex);
     running_batch.swap(posted);
   }
+  std::size_t done = 0;
   for (Callback& callback : running_batch) {
     callback();
     callback = nullptr;
+    if (++done % kCallbacksPerRound == 0) end_round();
   }
   running_batch.clear();
   end_round();

@@ -24,7 +24,7 @@ class Reactor final : public Executor, public Timers, public Spawner {
   Reactor& operator=(const Reactor&) = delete;
 
   void run();   // until stop
-  void stop();  // ends run after the callback that is running now
+  void stop();  // ends run after the round that is running now
   [[nodiscard]] const Clock& clock() const;
 
   // Executor

@@ -58,7 +58,7 @@ class GroupCoordinator {
   Outcome txn_offset_commit(RequestToken token, const RequestContext& context,
                             const protocol::TxnOffsetCommitRequest& request, Now now);
   Outcome offset_delete(RequestToken token, const protocol::OffsetDeleteRequest& request, Now now);
-  // `view`: what is committed; with `require_stable` the newest. An error_code in the answer stands for all partitions.
+  // `view`: the newest state, whose caller waits until it is committed. An error_code in the answer stands for all partitions.
   // Of a group without topics in the request `page` says which part of all that it has.
   [[nodiscard]] protocol::OffsetFetchResponse::OffsetFetchResponseGroup offset_fetch(
       const protocol::OffsetFetchRequest::OffsetFetchRequestGroup& request, const GroupStateReader& view,
@@ -94,7 +94,7 @@ class GroupCoordinator {
   [[nodiscard]] std::vector<std::string> group_ids() const { return groups_behind(std::nullopt, SIZE_MAX); }
 
   Outcome committed(AppendId append, Now now);
-  // The error as the log has it; the overlay of the state has been dropped.
+  // The error as the log has it.
   Outcome append_failed(AppendId append, protocol::ErrorCode error, Now now);
 
   // Sessions, rebalances and delays that are over.

@@ -1,6 +1,6 @@
 // Port: the durable state of one partition of __consumer_offsets, which is what its records say.
 //
-// Only replay.h writes to it. The runtime implements it over an overlay and the view; MemoryGroupState keeps all in
+// Only replay.h writes to it. ViewedGroupState implements it over a view; MemoryGroupState keeps all in
 // memory. Calls come from one thread and do not block: what an operation reads is listed in docs/coordinator.md.
 // Everything is visited in the order of its key (group ids, topics as bytes; partitions as numbers), so that equal
 // states give equal traces.

@@ -7,7 +7,7 @@
 namespace kurier::coordinator {
 namespace {
 
-constexpr std::int32_t kFormat = 1;
+constexpr std::int32_t kFormat = 2;  // 1: ids that were no UTF-8 were as they came
 
 template <class Message>
 Bytes serialized(const Message& message) {

@@ -269,6 +269,10 @@ def waits(rules):
     timed(rules, 13, {"full": {0: 99}, "empty": {0: 0}}, 0, 500, **long)
     timed(rules, 13, {"full": {0: {"fetch_offset": 0, "current_leader_epoch": 50}}, "empty": {0: 0}}, 0, 500, **long)
     timed(rules, 13, {"full": {0: {"fetch_offset": 16, "last_fetched_epoch": 0}}, "empty": {0: 0}}, 0, 500, **long)
+    # What is there and exceeds its partition's limit counts with as much as the limit.
+    small = {"full": {0: 12, 1: {"fetch_offset": 0, "partition_max_bytes": 100}}}
+    timed(rules, 13, small, 0, 500, max_wait_ms=600, min_bytes=460)
+    timed(rules, 13, {"full": {0: 12}}, 590, 2000, max_wait_ms=600, min_bytes=460)
     # min.bytes is no more than max.bytes.
     timed(rules, 13, {"full": {0: 0}}, 0, 500, max_wait_ms=600, min_bytes=1 << 20, max_bytes=300)
     timed(rules, 13, {"empty": {0: 0}}, 0, 500, max_wait_ms=600, min_bytes=0)

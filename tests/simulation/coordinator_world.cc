@@ -91,6 +91,7 @@ void CoordinatorWorld::live() {
 bool CoordinatorWorld::is_compacted_before(Offset offset) {
   storage::Log& log = broker_->partition().log();
   if (offset <= log.log_start_offset() || offset > log.log_end_offset()) return false;
+  if (log.cleaned_to() && *log.cleaned_to() >= offset) return false;  // then it is known
   const auto read = log.read(offset - 1, 1, log.log_end_offset(), true);
   if (!read || read->slice.size_bytes == 0) return false;
   Bytes header(protocol::kBatchHeaderBytes);

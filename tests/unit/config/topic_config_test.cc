@@ -94,6 +94,24 @@ TEST_CASE("what brokers are told as metadata and is not understood costs no data
                                "expected an int, 1048576 or more"));
 }
 
+TEST_CASE("times that Apache Kafka's brokers refuse do not become a retention of nothing") {
+  const std::pair<const char*, const char*> refused[] = {{"log.retention.ms", "0"},
+                                                         {"log.retention.minutes", "0"},
+                                                         {"log.retention.hours", "0"},
+                                                         {"log.roll.ms", "0"},
+                                                         {"log.roll.jitter.ms", "-1"}};
+  for (const auto& [name, value] : refused) {
+    CAPTURE(name);
+    const DynamicBrokerConfigs dynamic{{}, {{name, value}}};
+    const auto taken = take_topic_config(NodeConfig(), {}, dynamic);
+    CHECK(taken.config.keeps_everything);
+    CHECK(taken.config.retention != Milliseconds(0));
+    CHECK(broker_faults(dynamic).size() == 1);
+  }
+  CHECK(broker_faults({{}, {{"log.retention.bytes", "0"}, {"log.retention.ms", "-1"}, {"log.roll.jitter.ms", "0"}}})
+            .empty());
+}
+
 TEST_CASE("the sentences are Kafka's") {
   CHECK(error_of({{"foo", "1"}}) == "Unknown topic config name: foo");
   CHECK(error_of({{"retention.ms", "x"}}) ==
@@ -210,10 +228,9 @@ TEST_CASE("what Java's parsers take is taken, and nothing else") {
   CHECK(parsed(Type::kLong, "-9223372036854775808") == "-9223372036854775808");
   CHECK(parsed(Type::kLong, "9223372036854775808") == "refused");
   CHECK(parsed(Type::kLong, "-99999999999999999999") == "refused");
-  for (const char* text : {"", "+", "-", "+-5", "5.0", "5_0", "0x5", "5L", "5e6",
-                           "\u00a0"
-                           "5",
-                           "2147483648", "\U0001d7d3", "\xe0\xb3", "1 0"}) {
+  const std::string behind_a_space = std::string("\u00a0") + "5";
+  for (const char* text : {"", "+", "-", "+-5", "5.0", "5_0", "0x5", "5L", "5e6", behind_a_space.c_str(), "2147483648",
+                           "\U0001d7d3", "\xe0\xb3", "1 0"}) {
     CAPTURE(text);
     CHECK(whole(text) == "refused");
   }

@@ -230,3 +230,19 @@ TEST_CASE("a string is UTF-8, whatever was sent") {
   CHECK(read("\xf4\x90\x80\x80") == "\ufffd\ufffd\ufffd\ufffd");
   CHECK(read("\xf5\x80") == "\ufffd\ufffd");
 }
+
+TEST_CASE("a string that would be too long to be written again is not read") {
+  const auto fits = [](std::size_t malformed) {
+    Writer writer;
+    const std::string text(malformed, '\xff');
+    writer.int16(static_cast<std::int16_t>(text.size()));
+    writer.raw(as_bytes(text));
+    const Bytes bytes = writer.take_bytes();
+    Reader reader(bytes);
+    const bool is_long = reader.string().size() == 3 * malformed;
+    return reader.ok() && is_long;
+  };
+  CHECK(fits(kStringBytesMax / 3));
+  CHECK_FALSE(fits(kStringBytesMax / 3 + 1));
+  CHECK_FALSE(fits(kStringBytesMax));
+}

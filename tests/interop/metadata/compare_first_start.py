@@ -62,7 +62,9 @@ def dump(libs, path):
             else:
                 control = re.search(r"headerKeys: \[\] (\w+):? (\{.*)$", line)
                 batches[-1][2].append((control[1], normalised(json.loads(control[2]))))
-    return [b for b in batches if [kind for kind, _ in b[2]] != ["NO_OP_RECORD v0"]]
+    # They come by the clock, in a batch of their own or at the end of another's.
+    without = [(is_control, epoch, [record for record in records if record[0] != "NO_OP_RECORD v0"]) for is_control, epoch, records in batches]
+    return [batch for batch in without if batch[2]]
 
 
 def normalised(value, key=""):
@@ -80,7 +82,7 @@ def normalised(value, key=""):
 
 
 def after(batches):
-    records = [record for batch in batches[REGISTRATIONS_END:] for record in batch[2] if record[0] != "NO_OP_RECORD v0"]
+    records = [record for batch in batches[REGISTRATIONS_END:] for record in batch[2]]
     return sorted(records, key=json.dumps)
 
 

@@ -107,8 +107,7 @@ std::optional<std::string> Reader::nullable_string() {
   const std::int64_t length = string_length();
   if (length < 0) return std::nullopt;
   std::string text = java_text(as_text(view(static_cast<std::size_t>(length))));
-  // What takes the place of malformed bytes is longer than they are: it must not become what cannot be written again.
-  if (text.size() > kStringBytesMax) fail("a string is too long as UTF-8");
+  if (text.size() > kStringBytesMax) fail(kTooLongAsUtf8);
   return ok() ? std::move(text) : std::string();
 }
 

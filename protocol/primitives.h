@@ -28,6 +28,8 @@ inline constexpr std::size_t kStringBytesMax = 0x7fff;
 inline constexpr std::uint32_t kTagMax = 0x7fffffff;
 // The error of a Reader that is stricter than Apache Kafka, whose lengths and counts are signed.
 inline constexpr const char* kNegativeLength = "a length or count of 2^31 or more";
+// The same: what takes the place of malformed bytes is longer than they are, and Apache Kafka refuses to write it again.
+inline constexpr const char* kTooLongAsUtf8 = "a string is too long as UTF-8";
 
 // A tagged field that this version of the schema does not know; kept and written back.
 struct UnknownTaggedField {

@@ -84,16 +84,18 @@ Task<Result<void>> delete_topic(Channel& channel, std::string name) {
 
 Task<Result<TopicLayout>> wait_for_leaders(const Loop& loop, Channel& channel, std::string name,
                                            std::size_t partitions) {
-  while (true) {
+  const auto fail_without = [&] {
+    return fail(Failure::kTimeout, fmt::format("not every partition of topic '{}' has a leader", name));
+  };
+  for (bool was_answered = false;; was_answered = true) {
     protocol::MetadataRequest request;
     request.topics.emplace().emplace_back().name = name;
     request.allow_auto_topic_creation = false;
     const auto metadata = co_await channel.ask<protocol::MetadataResponse>(std::move(request));
+    if (!metadata && was_answered && loop.now() > loop.deadline) co_return fail_without();
     if (!metadata) co_return std::unexpected(metadata.error());
     if (auto layout = layout_of(*metadata, name, partitions)) co_return std::move(*layout);
-    if (loop.now() > loop.deadline) {
-      co_return fail(Failure::kTimeout, fmt::format("not every partition of topic '{}' has a leader", name));
-    }
+    if (loop.now() > loop.deadline) co_return fail_without();
     co_await sleep_until(loop.reactor, loop.now() + std::chrono::milliseconds(1));
   }
 }

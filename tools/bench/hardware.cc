@@ -107,10 +107,12 @@ Result<void> repeat(const Loop& loop, const char* what, std::uint64_t total, std
                     const std::function<ssize_t(std::uint64_t done, std::size_t most)>& step) {
   std::uint32_t steps = 0;
   for (std::uint64_t done = 0; done < total;) {
-    if (++steps % kStepsUnwatched == 0 && loop.now() > loop.deadline) {
+    const ssize_t count = step(done, std::min<std::uint64_t>(chunk, total - done));
+    // Where one end sees first that time is up, the other finds it closed.
+    const bool is_watched = count <= 0 || ++steps % kStepsUnwatched == 0;
+    if (is_watched && loop.now() > loop.deadline) {
       return fail(Failure::kTimeout, "not finished in time (--max-seconds)");
     }
-    const ssize_t count = step(done, std::min<std::uint64_t>(chunk, total - done));
     if (count == 0) return fail(Failure::kClosed, fmt::format("{}: ended after {} of {} bytes", what, done, total));
     if (count < 0) return std::unexpected(error_from_errno(errno, what));
     done += static_cast<std::uint64_t>(count);

@@ -175,7 +175,9 @@ Result<JsonObject> Hardware::receive() {
       repeat(loop_, "recv", options_.total_bytes, buffer_.size(),
              [&](std::uint64_t, std::size_t most) { return ::recv(ends.second.number(), buffer_.data(), most, 0); });
   JsonObject cost = meter.per_gigabyte(options_.total_bytes);
-  ::shutdown(ends.second.number(), SHUT_RDWR);
+  {
+    const Descriptor closing = std::move(ends.second);  // a peer that waits for room would see no shutdown
+  }
   peer.join();
   if (!done) return std::unexpected(done.error());
   return cost;

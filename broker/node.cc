@@ -35,6 +35,7 @@ constexpr std::chrono::seconds kDrainMax(10);
 constexpr std::chrono::seconds kGiveUpMax(1);
 // They wait for fsyncs most of the time, and a file system makes several durable with one write of its journal.
 constexpr std::size_t kDirectoryThreads = 4;
+constexpr std::size_t kFlushThreads = 4;  // partitions that can be flushed at once
 constexpr std::chrono::milliseconds kNever = std::chrono::hours(24 * 365);  // an interval may be longer than a clock can count
 
 Result<net::ServerOptions> server_options(const config::NetworkConfig& network, std::size_t shards,
@@ -120,7 +121,7 @@ class Node {
   net::Reactor main_;  // the first shard; it also accepts connections and starts and stops the others
   std::vector<std::unique_ptr<net::ReactorThread>> threads_;  // of the other shards
   LogDirectories directories_{files_};
-  net::ThreadPool flusher_{"flush", 2};
+  net::ThreadPool flusher_{"flush", kFlushThreads};
   net::ThreadPool directory_pool_{"directories", kDirectoryThreads};
   net::ThreadPool metadata_sync_{"metadata-sync", 1};
   std::unique_ptr<StateStore> state_store_;

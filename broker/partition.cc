@@ -172,15 +172,23 @@ void Partition::answer_flushed(bool is_over) {
   }
 }
 
-// One fsync at a time covers everything appended before it began, whoever waits for it.
+// One fsync at a time covers everything appended before it began, whoever waits for it: also what else this burst of requests
+// appends.
 void Partition::start_flush() {
   if (flushing_ || offline_) return;
+  flushing_ = true;
+  ports_.executor.defer([self = weak_from_this()] {
+    if (const auto partition = self.lock()) partition->flush();
+  });
+}
+
+void Partition::flush() {
+  if (offline_) return;
   auto job = log_->begin_flush();
   if (!job) {
     disk_failed("flushing", job.error());
     return;
   }
-  flushing_ = true;
   ports_.flusher.run([self = std::weak_ptr(weak_from_this()), &executor = ports_.executor, job = std::move(*job)]() mutable {
     Result<void> synced = job.run();
     executor.post([self, job = std::move(job), synced = std::move(synced)] {

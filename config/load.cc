@@ -136,7 +136,7 @@ const std::map<std::string, std::string>& stock_values() {
       {"log.dirs", "./kurier-data/log"},
       {"kurier.state.dir", "./kurier-data/state"},
       {"num.partitions", "1"},
-      {"num.recovery.threads.per.data.dir", "1"},
+      {"num.recovery.threads.per.data.dir", "2"},
       {"offsets.topic.replication.factor", "1"},
       {"share.coordinator.state.topic.replication.factor", "1"},
       {"share.coordinator.state.topic.min.isr", "1"},

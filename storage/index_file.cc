@@ -25,6 +25,13 @@ Result<std::shared_ptr<File>> IndexFile::file() {
   return file_;
 }
 
+Result<std::shared_ptr<File>> IndexFile::take_unsynced() {
+  if (is_synced_) return nullptr;
+  TRY_ASSIGN(auto taken, file());
+  is_synced_ = true;
+  return taken;
+}
+
 Result<void> IndexFile::append(ByteView entry) {
   pending_.insert(pending_.end(), entry.begin(), entry.end());
   if (pending_.size() < kPendingBytesMax) return {};
@@ -36,6 +43,7 @@ Result<void> IndexFile::append(ByteView entry) {
 Result<void> IndexFile::write_out() {
   if (pending_.empty()) return {};
   TRY_ASSIGN(const auto to, file());
+  is_synced_ = false;
   TRY(to->write_at(written_ * entry_bytes_, pending_));
   written_ += pending_.size() / entry_bytes_;
   Bytes().swap(pending_);
@@ -113,6 +121,7 @@ Result<void> IndexFile::truncate(std::uint64_t to_count) {
   }
   pending_.clear();
   TRY_ASSIGN(const auto to, file());
+  is_synced_ = false;
   TRY(to->truncate(to_count * entry_bytes_));
   written_ = to_count;
   return {};

@@ -36,8 +36,11 @@ class IndexFile {
   Result<Found> find_prefix(Below below);
   Result<void> truncate(std::uint64_t count);
   Result<void> write_out();  // what is pending goes to the file
-  // The file, for syncing; created if it does not exist.
+  // Created if it does not exist.
   Result<std::shared_ptr<File>> file();
+  // For syncing: null if nothing was written to it since it was last taken. Who takes it syncs it or gives the log up.
+  Result<std::shared_ptr<File>> take_unsynced();
+  void sync_again() { is_synced_ = false; }
   void close() { file_.reset(); }  // it is opened again when it is needed
   [[nodiscard]] const std::string& path() const { return path_; }
   void path_is(std::string path) { path_ = std::move(path); }  // after it was renamed
@@ -48,6 +51,7 @@ class IndexFile {
   std::string path_;
   std::size_t entry_bytes_;
   bool exists_;            // the file, maybe empty
+  bool is_synced_ = false;  // what is in the file, or about to be by whoever took it
   std::uint64_t written_;  // entries in the file
   Bytes pending_;
   std::shared_ptr<File> file_;

@@ -264,9 +264,10 @@ Result<void> Segment::seal() {
   }
   TRY(offset_index_.entries().write_out());
   TRY(time_index_.entries().write_out());
-  // Empty ones are created: their absence would mean that they are lost.
-  TRY(offset_index_.entries().file());
-  TRY(time_index_.entries().file());
+  for (IndexFile* index : {&offset_index_.entries(), &time_index_.entries()}) {
+    TRY(index->file());  // Empty ones are created: their absence would mean that they are lost.
+    index->sync_again();  // Whoever took it may have failed unheard, at a stop.
+  }
   std::deque<Recent>().swap(recent_);
   if (std::exchange(is_reserved_, false)) TRY(file_->truncate(size_bytes_));  // the rest of the space is free again
   // A later segment begins here, and flushes may no longer cover this one: what was cut off must not come back.
@@ -333,10 +334,10 @@ Result<std::vector<std::shared_ptr<File>>> Segment::files_to_sync() {
     if (!written && !is_passing(written.error().failure)) return std::unexpected(written.error());
   }
   std::vector<std::shared_ptr<File>> all{file_};
-  TRY_ASSIGN(auto index, offset_index_.entries().file());
-  TRY_ASSIGN(auto time_index, time_index_.entries().file());
-  all.push_back(std::move(index));
-  all.push_back(std::move(time_index));
+  for (IndexFile* index : {&offset_index_.entries(), &time_index_.entries()}) {
+    TRY_ASSIGN(auto file, index->take_unsynced());
+    if (file) all.push_back(std::move(file));
+  }
   if (has_transaction_index_) {
     TRY_ASSIGN(auto transactions, files_.open(path(kTransactionIndexSuffix), OpenMode::kReadWrite));
     all.push_back(std::move(transactions));

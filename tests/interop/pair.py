@@ -13,7 +13,7 @@ MASK = "masked"
 # What kurier takes from the stock server.properties, and Apache Kafka only if it is told so.
 STOCK = ("listener.security.protocol.map=CONTROLLER:PLAINTEXT,PLAINTEXT:PLAINTEXT,SSL:SSL,SASL_PLAINTEXT:SASL_PLAINTEXT,SASL_SSL:SASL_SSL",
          "log.segment.bytes=1073741824", "log.retention.hours=168", "log.retention.check.interval.ms=300000", "num.io.threads=8",
-         "num.network.threads=3", "num.partitions=1", "num.recovery.threads.per.data.dir=1", "offsets.topic.replication.factor=1",
+         "num.network.threads=3", "num.partitions=1", "num.recovery.threads.per.data.dir=2", "offsets.topic.replication.factor=1",
          "transaction.state.log.replication.factor=1", "transaction.state.log.min.isr=1", "share.coordinator.state.topic.replication.factor=1",
          "share.coordinator.state.topic.min.isr=1", "socket.receive.buffer.bytes=102400", "socket.request.max.bytes=104857600",
          "socket.send.buffer.bytes=102400")

@@ -37,8 +37,15 @@ class Timers {
 // Threads for what may block. `work` runs on one of them; it posts its own result back.
 class WorkPool {
  public:
+  using MakeWork = std::move_only_function<Callback()>;
+
   virtual ~WorkPool() = default;
   virtual void run(Callback work) = 0;
+  // The work is made when a thread is free to run it, so that it covers everything that came while it waited: at once, or later
+  // on `home`, which is the caller's executor. What is made may be null: then nothing is run.
+  virtual void run_when_free([[maybe_unused]] Executor& home, MakeWork make) {
+    if (Callback work = make()) run(std::move(work));
+  }
 };
 
 }  // namespace kurier

@@ -8,6 +8,7 @@
 
 #include "base/log.h"
 #include "broker/log_cleaner_runner.h"
+#include "broker/net/frame_memory.h"
 #include "broker/net/host_name.h"
 #include "broker/net/open_files.h"
 #include "broker/net/posix_file_system.h"
@@ -35,6 +36,7 @@ constexpr std::chrono::seconds kDrainMax(10);
 constexpr std::chrono::seconds kGiveUpMax(1);
 // They wait for fsyncs most of the time, and a file system makes several durable with one write of its journal.
 constexpr std::size_t kDirectoryThreads = 4;
+constexpr std::chrono::seconds kTrimInterval(5);  // what requests have not needed for so long goes back to the system
 constexpr std::size_t kFlushThreads = 4;  // partitions that can be flushed at once
 constexpr std::chrono::milliseconds kNever = std::chrono::hours(24 * 365);  // an interval may be longer than a clock can count
 
@@ -447,6 +449,7 @@ void Node::maintain_regularly(ShardRuntime& shard) {
   repeat(*shard.reactor, config_.log.initial_task_delay, config_.log.retention_check_interval, [&shard] { shard.logs->maintain(); });
   const auto expiration = config_.producer_id_expiration_check_interval;
   repeat(*shard.reactor, expiration, expiration, [&shard] { shard.logs->expire_producers(); });
+  repeat(*shard.reactor, kTrimInterval, kTrimInterval, [] { net::FrameMemory::trim(); });
 }
 
 // Only where nobody may have left what was compacted and is not durable, which would have to be remembered until a clean stop.

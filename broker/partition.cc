@@ -172,24 +172,27 @@ void Partition::answer_flushed(bool is_over) {
   }
 }
 
-// One fsync at a time covers everything appended before it began, whoever waits for it: also what else this burst of requests
-// appends.
+// One fsync at a time covers everything appended before it began, whoever waits for it. It begins when this burst of requests is
+// done and a thread of the pool is free: what has come by then is in it.
 void Partition::start_flush() {
   if (flushing_ || offline_) return;
   flushing_ = true;
-  ports_.executor.defer([self = weak_from_this()] {
-    if (const auto partition = self.lock()) partition->flush();
+  ports_.executor.defer([self = weak_from_this(), &executor = ports_.executor, &flusher = ports_.flusher] {
+    flusher.run_when_free(executor, [self]() -> Callback {
+      const auto partition = self.lock();
+      return partition && !partition->offline_ ? partition->make_flush() : Callback();
+    });
   });
 }
 
-void Partition::flush() {
-  if (offline_) return;
+// Null after a failure.
+Callback Partition::make_flush() {
   auto job = log_->begin_flush();
   if (!job) {
     disk_failed("flushing", job.error());
-    return;
+    return {};
   }
-  ports_.flusher.run([self = std::weak_ptr(weak_from_this()), &executor = ports_.executor, job = std::move(*job)]() mutable {
+  return [self = std::weak_ptr(weak_from_this()), &executor = ports_.executor, job = std::move(*job)]() mutable {
     Result<void> synced = job.run();
     executor.post([self, job = std::move(job), synced = std::move(synced)] {
       const auto partition = self.lock();
@@ -206,7 +209,7 @@ void Partition::flush() {
       partition->answer_flushed(false);
       partition->flush_if_due();
     });
-  });
+  };
 }
 
 // Nothing is lost and nothing goes offline: clients try again, and succeed when there is space.

@@ -86,7 +86,7 @@ class Partition final : public std::enable_shared_from_this<Partition> {
   void log_advanced();
   void perform(replication::PartitionActions actions);
   void start_flush();
-  void flush();
+  [[nodiscard]] Callback make_flush();
   void answer_flushed(bool is_over);
   void arm_flush_timer();
   void disk_full(const Error& error);

@@ -62,6 +62,15 @@ Result<void> IndexFile::read(std::uint64_t index, MutableByteView entry) {
   return {};
 }
 
+// `count` entries from `first` on, which the file holds.
+Result<void> IndexFile::read_stretch(std::uint64_t first, MutableByteView stretch) {
+  TRY_ASSIGN(const auto from, file());
+  TRY_ASSIGN(const std::size_t size_bytes, from->read_at(first * entry_bytes_, stretch));
+  if (size_bytes == stretch.size()) return {};
+  return fail(Failure::kCorrupt,
+              fmt::format("{} ends before entry {}", path_, first + stretch.size() / entry_bytes_ - 1));
+}
+
 template <class Below>
 Result<IndexFile::Found> IndexFile::find_prefix(Below below) {
   Found found;
@@ -80,7 +89,27 @@ Result<IndexFile::Found> IndexFile::find_prefix(Below below) {
       end = written_;
     }
   }
-  while ((end - found.count) * entry_bytes_ > kStretchBytes) {
+  std::array<std::byte, kStretchBytes> buffer;
+  MutableByteView stretch;
+  std::uint64_t first = 0;  // of the stretch
+  const auto at = [&](std::uint64_t index) {
+    return ByteView(stretch).subspan((index - first) * entry_bytes_, entry_bytes_);
+  };
+  const auto size_to = [&](std::uint64_t last) { return MutableByteView(buffer).first((last - first) * entry_bytes_); };
+
+  const bool is_long = (end - found.count) * entry_bytes_ > kStretchBytes;
+  if (is_long && end == written_ && found_ > 0 && found_ <= end) {
+    first = found_ - 1;
+    stretch = size_to(std::min(end, first + kStretchBytes / entry_bytes_));
+    TRY(read_stretch(first, stretch));
+    const std::uint64_t last = first + stretch.size() / entry_bytes_ - 1;
+    if (below(at(first)) && (last + 1 == end || !below(at(last)))) {
+      take(first, at(first));
+      end = std::min(end, last + 1);
+    }
+  }
+  const bool is_at_hand = found.count > first && !stretch.empty();
+  while (!is_at_hand && (end - found.count) * entry_bytes_ > kStretchBytes) {
     const std::uint64_t middle = found.count + (end - found.count) / 2;
     TRY(read(middle, entry));
     if (below(entry)) {
@@ -89,27 +118,24 @@ Result<IndexFile::Found> IndexFile::find_prefix(Below below) {
       end = middle;
     }
   }
-  const std::uint64_t first = found.count;
-  if (first == end) return found;
-  std::array<std::byte, kStretchBytes> buffer;
-  const MutableByteView stretch = MutableByteView(buffer).first((end - first) * entry_bytes_);
-  if (first >= written_) {
-    std::ranges::copy(ByteView(pending_).subspan((first - written_) * entry_bytes_, stretch.size()), stretch.begin());
-  } else {
-    TRY_ASSIGN(const auto from, file());
-    TRY_ASSIGN(const std::size_t size_bytes, from->read_at(first * entry_bytes_, stretch));
-    if (size_bytes != stretch.size())
-      return fail(Failure::kCorrupt, fmt::format("{} ends before entry {}", path_, end - 1));
+  if (!is_at_hand && found.count < end) {
+    first = found.count;
+    stretch = size_to(end);
+    if (first >= written_) {
+      std::ranges::copy(ByteView(pending_).subspan((first - written_) * entry_bytes_, stretch.size()), stretch.begin());
+    } else {
+      TRY(read_stretch(first, stretch));
+    }
   }
   while (found.count < end) {
     const std::uint64_t middle = found.count + (end - found.count) / 2;
-    const ByteView at_middle = stretch.subspan((middle - first) * entry_bytes_, entry_bytes_);
-    if (below(at_middle)) {
-      take(middle, at_middle);
+    if (below(at(middle))) {
+      take(middle, at(middle));
     } else {
       end = middle;
     }
   }
+  found_ = found.count;
   return found;
 }
 

@@ -30,8 +30,9 @@ class IndexFile {
     std::uint64_t count = 0;
     std::array<std::byte, kEntryBytesMax> last{};  // the last of them, if there is one
   };
-  // The entries at the front for which `below(bytes of an entry)` holds; it holds for a prefix. Reads single entries until what
-  // is left fits into kStretchBytes, and that at once.
+  // The entries at the front for which `below(bytes of an entry)` holds; it holds for a prefix. Looks first right behind where the
+  // last search ended, as readers go on from there; else reads single entries until what is left fits into kStretchBytes. That is
+  // read at once.
   template <class Below>
   Result<Found> find_prefix(Below below);
   Result<void> truncate(std::uint64_t count);
@@ -47,12 +48,15 @@ class IndexFile {
 
  private:
   static constexpr std::size_t kStretchBytes = 4096;
+  Result<void> read_stretch(std::uint64_t first, MutableByteView stretch);
+
   FileSystem& files_;
   std::string path_;
   std::size_t entry_bytes_;
   bool exists_;            // the file, maybe empty
   bool is_synced_ = false;  // what is in the file, or about to be by whoever took it
   std::uint64_t written_;  // entries in the file
+  std::uint64_t found_ = 0;  // by the last search: any number, 0 if there was none
   Bytes pending_;
   std::shared_ptr<File> file_;
 };

@@ -8,13 +8,15 @@
 
 #include "base/check.h"
 #include "base/recycled_memory.h"
+#include "broker/net/frame_memory.h"
 
 namespace kurier::net {
 namespace {
 constexpr std::size_t kAllocatedAtOnceBytes = 1 << 20;
 
 bool is_small(std::size_t frame_bytes) { return frame_bytes <= RecycledMemory::kBytesMax; }
-}
+bool is_large(std::size_t frame_bytes) { return frame_bytes > FrameMemory::kBytesMax; }
+}  // namespace
 
 FrameBuffer& FrameBuffer::operator=(FrameBuffer&& other) noexcept {
   if (this != &other) {
@@ -26,18 +28,22 @@ FrameBuffer& FrameBuffer::operator=(FrameBuffer&& other) noexcept {
 }
 
 void FrameBuffer::free() {
-  if (data_ != nullptr && is_small(size_)) return RecycledMemory::leave(data_, std::max<std::size_t>(size_, 1));
-  std::free(data_);
+  if (data_ == nullptr) return;
+  if (is_large(size_)) return std::free(data_);
+  if (!is_small(size_)) return FrameMemory::leave(data_, size_);
+  RecycledMemory::leave(data_, std::max<std::size_t>(size_, 1));
 }
 
 FrameBuffer FrameBuffer::allocate(std::size_t size_bytes) {
   FrameBuffer buffer;
-  if (is_small(size_bytes)) {
-    buffer.data_ = static_cast<std::byte*>(RecycledMemory::take(std::max<std::size_t>(size_bytes, 1)));
-    buffer.size_ = size_bytes;
-  } else {
+  if (is_large(size_bytes)) {
     buffer.reallocate(size_bytes);
+    return buffer;
   }
+  buffer.data_ =
+      static_cast<std::byte*>(is_small(size_bytes) ? RecycledMemory::take(std::max<std::size_t>(size_bytes, 1))
+                                                   : FrameMemory::take(size_bytes));
+  buffer.size_ = size_bytes;
   return buffer;
 }
 
@@ -48,7 +54,7 @@ FrameBuffer FrameBuffer::copy_of(ByteView bytes) {
 }
 
 void FrameBuffer::resize(std::size_t size_bytes) {
-  if (!is_small(size_) && !is_small(size_bytes)) return reallocate(size_bytes);
+  if (is_large(size_) && is_large(size_bytes)) return reallocate(size_bytes);
   FrameBuffer resized = allocate(size_bytes);
   if (const std::size_t kept = std::min(size_, size_bytes); kept > 0) std::memcpy(resized.data_, data_, kept);
   *this = std::move(resized);
@@ -72,7 +78,9 @@ Result<void> FrameDecoder::begin_body() {
   }
   in_body_ = true;
   filled_bytes_ = 0;
-  body_ = FrameBuffer::allocate(std::min(announced_bytes_, kAllocatedAtOnceBytes));
+  const bool is_at_hand = announced_bytes_ > kAllocatedAtOnceBytes && !is_large(announced_bytes_) &&
+                          FrameMemory::has_kept(announced_bytes_);
+  body_ = FrameBuffer::allocate(is_at_hand ? announced_bytes_ : std::min(announced_bytes_, kAllocatedAtOnceBytes));
   return {};
 }
 

@@ -22,10 +22,13 @@ ThreadPool::ThreadPool(const std::string& name, std::size_t threads) {
 ThreadPool::~ThreadPool() { stop(); }
 
 void ThreadPool::stop() {
+  std::deque<Waiting> dropped;
   {
     const std::lock_guard lock(mutex_);
     draining_ = true;
+    dropped.swap(waiting_);
   }
+  dropped.clear();
   changed_.notify_all();
   for (auto& thread : threads_) thread.join();
   threads_.clear();
@@ -39,6 +42,37 @@ void ThreadPool::run(Callback work) {
   changed_.notify_one();
 }
 
+void ThreadPool::run_when_free(Executor& home, MakeWork make) {
+  {
+    const std::lock_guard lock(mutex_);
+    if (is_busy()) {
+      waiting_.push_back({&home, std::move(make)});
+      return;
+    }
+  }
+  make_and_run(std::move(make));
+}
+
+void ThreadPool::make_and_run(MakeWork make) {
+  if (Callback work = make()) return run(std::move(work));
+  std::unique_lock lock(mutex_);
+  auto next = next_waiting();
+  lock.unlock();
+  begin(std::move(next));
+}
+
+std::optional<ThreadPool::Waiting> ThreadPool::next_waiting() {
+  if (waiting_.empty() || is_busy()) return std::nullopt;
+  Waiting next = std::move(waiting_.front());
+  waiting_.pop_front();
+  return next;
+}
+
+void ThreadPool::begin(std::optional<Waiting> next) {
+  if (!next) return;
+  next->home->post([this, make = std::move(next->make)]() mutable { make_and_run(std::move(make)); });
+}
+
 void ThreadPool::work_loop() {
   std::unique_lock lock(mutex_);
   while (true) {
@@ -46,10 +80,17 @@ void ThreadPool::work_loop() {
     if (queue_.empty()) return;
     Callback work = std::move(queue_.front());
     queue_.pop_front();
+    ++running_;
     lock.unlock();
     work();
     work = nullptr;  // What it holds is released outside the lock.
     lock.lock();
+    --running_;
+    if (auto next = next_waiting()) {
+      lock.unlock();
+      begin(std::move(next));
+      lock.lock();
+    }
   }
 }
 

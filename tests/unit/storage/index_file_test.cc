@@ -108,3 +108,28 @@ TEST_CASE("an index whose bytes are no ascending entries is searched without an 
     REQUIRE(!longer.lookup(Offset(INT64_MAX)));
   }
 }
+
+TEST_CASE("an index is taken for syncing when something was written to its file, and not again until more is") {
+  simulation::SimulatedFileSystem files(1);
+  REQUIRE(files.make_directories("/d"));
+  OffsetIndex index(files, "/d/0.index", Offset(0), std::nullopt);
+  IndexFile& entries = index.entries();
+  const auto is_taken = [&] {
+    const auto taken = entries.take_unsynced();
+    REQUIRE(taken);
+    return *taken != nullptr;
+  };
+  REQUIRE(is_taken());  // new, so that it is created
+  REQUIRE(!is_taken());
+  REQUIRE(index.append({Offset(1), 0}));
+  REQUIRE(!is_taken());  // still in memory
+  REQUIRE(entries.write_out());
+  REQUIRE(is_taken());
+  REQUIRE(!is_taken());
+  REQUIRE(entries.write_out());  // nothing
+  REQUIRE(!is_taken());
+  REQUIRE(entries.truncate(0));
+  REQUIRE(is_taken());
+  entries.sync_again();
+  REQUIRE(is_taken());
+}

@@ -11,7 +11,7 @@ namespace kurier::net {
 
 class FrameMemory {
  public:
-  static constexpr std::size_t kBytesMax = 2 << 20;      // of a block that is kept
+  static constexpr std::size_t kBytesMax = 2 << 20;  // of a block that is kept
   static constexpr std::size_t kKeptBytesMax = 16 << 20;  // in all, by a thread
 
   // `bytes`: more than 0, at most kBytesMax.

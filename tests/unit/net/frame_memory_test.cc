@@ -34,8 +34,9 @@ void trim_all() {
 }  // namespace
 
 TEST_CASE("every size that is kept has room") {
-  for (const std::size_t bytes : {1UL, 4'096UL, 4'097UL, 5'120UL, 5'121UL, 8'191UL, 8'192UL, 8'193UL, 16'500UL, 65'630UL, 1'000'100UL,
-                                  1UL << 20, (1UL << 20) + 1, FrameMemory::kBytesMax - 1, FrameMemory::kBytesMax}) {
+  for (const std::size_t bytes :
+       {1UL, 4'096UL, 4'097UL, 5'120UL, 5'121UL, 8'191UL, 8'192UL, 8'193UL, 16'500UL, 65'630UL, 1'000'100UL, 1UL << 20,
+        (1UL << 20) + 1, FrameMemory::kBytesMax - 1, FrameMemory::kBytesMax}) {
     CAPTURE(bytes);
     leave(take(3, bytes), bytes);
   }

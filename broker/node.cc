@@ -121,10 +121,10 @@ class Node {
 
 Node::Node(config::LoadedConfig config, MonotonicTime started) : config_(std::move(config.node)), started_(started), main_(clock_) {
   runtimes_.resize(shard_count(config_));
-  runtimes_.front().reactor = &main_;
-  for (std::size_t i = 1; i < runtimes_.size(); ++i) {
-    threads_.push_back(std::make_unique<net::ReactorThread>(fmt::format("shard-{}", i), clock_));
-    runtimes_[i].reactor = &threads_.back()->reactor();
+  for (std::size_t i = 0; i < runtimes_.size(); ++i) {
+    if (i > 0) threads_.push_back(std::make_unique<net::ReactorThread>(fmt::format("shard-{}", i), clock_));
+    runtimes_[i].reactor = i > 0 ? &threads_.back()->reactor() : &main_;
+    runtimes_[i].reactor->join_team(this);
   }
 }
 

@@ -1,8 +1,8 @@
 // Shards: which shard owns a partition, and how a request reaches the owners of its partitions: one message for each
 // (request, shard), whatever the number of partitions and records.
 //
-// Filled at the start before any shard runs, read by all of them afterwards. A shard is a thread with its Executor and its
-// Broker; everything that belongs to a partition happens on its owner.
+// Filled at the start before any shard runs, read by all of them afterwards. A shard is an Executor (a thread, for which another
+// may stand in: broker/net/reactor.h) with its Broker; everything that belongs to a partition happens on its owner.
 #pragma once
 
 #include <algorithm>

@@ -88,7 +88,8 @@ Task<Result<std::unique_ptr<Stream>>> connect_to(Reactor& reactor, const PeerAdd
   if (::connect(descriptor, reinterpret_cast<const sockaddr*>(&address.bytes), address.length) != 0) {
     if (errno != EINPROGRESS) co_return std::unexpected(error_from_errno(errno, "connect"));
     attempt->socket.async_wait(boost::asio::posix::descriptor_base::wait_write,
-                               [attempt](boost::system::error_code error) {
+                               [attempt, &reactor](boost::system::error_code error) {
+                                 reactor.impl().take_turn();
                                  if (attempt->done.is_set()) return;  // the deadline was first
                                  attempt->done.set(error ? fail(Failure::kIo, "connect: " + error.message())
                                                          : connected(attempt->socket.native_handle()));

@@ -16,6 +16,11 @@ namespace {
 constexpr std::size_t kCallbacksPerRound = 64;  // so that nobody's answer waits for all that was posted
 // Of what sockets and timers have ready, while there is always something posted.
 constexpr std::size_t kReadyPerRound = 16;
+// More than so many messages at once are worth a second thread.
+constexpr std::size_t kStandInCallbacksMax = 4;
+// What took longer than about what it costs to wake two threads will be done by the thread itself.
+constexpr std::chrono::microseconds kStandInMax(50);
+constexpr std::uint32_t kWakeForMax = 64;  // parcels
 
 // Owns a task that nobody awaits; its frame destroys itself at the end.
 struct Detached {
@@ -44,8 +49,9 @@ int make_eventfd() {
 
 }  // namespace
 
-// The reactor that this thread runs.
+// The reactor that this thread runs: its own, or the one for which it stands in.
 thread_local Reactor::Impl* running_here = nullptr;
+thread_local bool is_standing_in = false;
 
 Reactor::Reactor(const Clock& clock) : impl_(std::make_unique<Impl>(clock)) {}
 Reactor::~Reactor() = default;
@@ -59,13 +65,18 @@ void Reactor::stop() {
 
 const Clock& Reactor::clock() const { return impl_->clock; }
 
+void Reactor::join_team(const void* team) { impl_->team.store(team, std::memory_order_relaxed); }
+
 // What this thread has deferred to the same reactor before goes first.
 void Reactor::post(Callback callback) {
   if (running_here != nullptr && running_here != impl_.get()) {
-    auto& callbacks = running_here->parcel_for(impl_.get()).callbacks;
-    if (!callbacks.empty()) {
-      callbacks.push_back(std::move(callback));
-      return impl_->post_all(callbacks);
+    Impl::Parcel& parcel = running_here->parcel_for(impl_.get());
+    const bool waits = running_here->may_stand_in(parcel);
+    if (!waits && parcel.wake_for > 0) --parcel.wake_for;
+    if (waits || !parcel.callbacks.empty()) {
+      parcel.callbacks.push_back(std::move(callback));
+      if (!waits) impl_->post_all(parcel.callbacks);
+      return;
     }
   }
   impl_->post(std::move(callback));
@@ -81,18 +92,18 @@ Reactor::Impl::Impl(const Clock& its_clock) : clock(its_clock), wake_up(context,
 
 void Reactor::Impl::run() {
   running_here = this;
+  take_turn();
   wait_for_wake();
   while (!stopping.load()) {
     run_posted();
     // Whoever posts from here on wakes this thread, or is seen.
     asleep.store(true);
     if (is_anything_posted()) {
-      is_awake();
+      take_turn();
       for (std::size_t i = 0; i < kReadyPerRound && context.poll_one() > 0; ++i) {
       }
     } else {
-      context.run_one();
-      is_awake();
+      sleep();
     }
     end_round();
   }
@@ -100,13 +111,23 @@ void Reactor::Impl::run() {
   boost::system::error_code ignored;
   wake_up.cancel(ignored);
   running_here = nullptr;
+  has_turn = false;
+  turn.unlock();
+}
+
+// Until a socket or timer has something, or what was posted is not done by others.
+void Reactor::Impl::sleep() {
+  has_turn = false;
+  turn.unlock();
+  context.run_one();
+  take_turn();
 }
 
 // One read of the eventfd for all wake-ups since the last.
 void Reactor::Impl::wait_for_wake() {
   wake_up.async_read_some(boost::asio::buffer(&wake_ups, sizeof(wake_ups)),
                           [this](boost::system::error_code error, std::size_t) {
-                            is_awake();
+                            take_turn();
                             if (!error) wait_for_wake();
                           });
 }
@@ -163,8 +184,50 @@ void Reactor::Impl::end_round() {
     running_deferred.clear();
   }
   for (Parcel& parcel : outbox) {
-    if (!parcel.callbacks.empty()) parcel.to->post_all(parcel.callbacks);
+    if (!parcel.callbacks.empty()) deliver(parcel);
   }
+}
+
+bool Reactor::Impl::may_stand_in(const Parcel& parcel) const {
+  const void* const own_team = team.load(std::memory_order_relaxed);
+  return own_team != nullptr && !is_standing_in && parcel.wake_for == 0 &&
+         parcel.callbacks.size() <= kStandInCallbacksMax &&
+         parcel.to->team.load(std::memory_order_relaxed) == own_team &&
+         parcel.to->asleep.load(std::memory_order_relaxed);
+}
+
+void Reactor::Impl::deliver(Parcel& parcel) {
+  if (!may_stand_in(parcel)) {
+    if (parcel.wake_for > 0) --parcel.wake_for;
+    return parcel.to->post_all(parcel.callbacks);
+  }
+  Impl& sleeper = *parcel.to;
+  {
+    const std::lock_guard lock(sleeper.mutex);
+    std::ranges::move(parcel.callbacks, std::back_inserter(sleeper.posted));
+  }
+  parcel.callbacks.clear();
+  if (!sleeper.asleep.exchange(false)) return;
+  // Where its thread has not gone to sleep yet, or has just woken up, it is told.
+  if (!sleeper.turn.try_lock()) return sleeper.wake();
+  const MonotonicTime began = clock.monotonic();
+  running_here = &sleeper;
+  is_standing_in = true;
+  sleeper.run_for_sleeper();
+  is_standing_in = false;
+  running_here = this;
+  const bool was_long = clock.monotonic() - began > kStandInMax;
+  parcel.wake_for = was_long ? parcel.wake_for_next : 0;
+  parcel.wake_for_next = was_long ? std::min(2 * parcel.wake_for_next, kWakeForMax) : 1;
+}
+
+// By a thread that has its turn; gives it back. What has come meanwhile is left to the thread itself.
+void Reactor::Impl::run_for_sleeper() {
+  run_posted();
+  asleep.store(true);
+  const bool is_left = is_anything_posted() && asleep.exchange(false);
+  turn.unlock();
+  if (is_left) wake();
 }
 
 Reactor::Impl::Parcel& Reactor::Impl::parcel_for(Impl* to) {
@@ -207,7 +270,7 @@ void Reactor::Impl::arm() {
 }
 
 void Reactor::Impl::fire() {
-  is_awake();
+  take_turn();
   const MonotonicTime now = clock.monotonic();
   while (!timers.empty() && timers.begin()->first.first <= now) {
     auto entry = timers.extract(timers.begin());

@@ -9,6 +9,7 @@
 #include <map>
 #include <mutex>
 #include <unordered_map>
+#include <utility>
 #include <vector>
 
 #include "broker/net/reactor.h"
@@ -22,8 +23,12 @@ struct Reactor::Impl {
   void post(Callback callback);
   void post_all(std::vector<Callback>& callbacks);  // leaves it empty
   void wake();
-  // The thread is at work and looks at what is posted before it sleeps: what a socket or timer calls says so first.
-  void is_awake() { asleep.store(false, std::memory_order_relaxed); }
+  // What a socket or timer calls says this before anything else: the thread is at work, looks at what is posted before it
+  // sleeps, and nobody stands in for it.
+  void take_turn() {
+    if (!std::exchange(has_turn, true)) turn.lock();
+    asleep.store(false, std::memory_order_relaxed);
+  }
 
   void arm();
   void fire();
@@ -34,6 +39,7 @@ struct Reactor::Impl {
   std::size_t tasks = 0;
 
  private:
+  void sleep();
   void wait_for_wake();
   void run_posted();
   bool is_anything_posted();
@@ -45,6 +51,9 @@ struct Reactor::Impl {
   std::vector<Callback> running_batch;
   std::atomic<bool> asleep{false};
   std::atomic<bool> stopping{false};
+  std::mutex turn;  // held by the thread that runs what this reactor has to run: its own except while that sleeps
+  bool has_turn = false;  // the own thread has; known to it alone
+  std::atomic<const void*> team{nullptr};
   boost::asio::posix::stream_descriptor wake_up;  // an eventfd
   std::uint64_t wake_ups = 0;
 
@@ -53,11 +62,17 @@ struct Reactor::Impl {
   struct Parcel {
     Impl* to;
     std::vector<Callback> callbacks;
+    // Standing in took long: so many parcels are given to the thread itself, each time twice as many.
+    std::uint32_t wake_for = 0;
+    std::uint32_t wake_for_next = 1;
   };
   std::vector<Callback> deferred;
   std::vector<Callback> running_deferred;
   std::vector<Parcel> outbox;
   Parcel& parcel_for(Impl* to);
+  [[nodiscard]] bool may_stand_in(const Parcel& parcel) const;
+  void deliver(Parcel& parcel);
+  void run_for_sleeper();
 
   using Key = std::pair<MonotonicTime, TimerId>;
   std::map<Key, Callback> timers;

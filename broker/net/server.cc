@@ -144,8 +144,8 @@ struct Server::Impl {
   void accept_when_ready(Listener& listener) {
     listener.socket.async_wait(boost::asio::posix::stream_descriptor::wait_read,
                                [this, &listener](boost::system::error_code error) {
+                                 reactor.impl().take_turn();
                                  if (error || draining) return;
-                                 reactor.impl().is_awake();
                                  accept_all(listener);
                                });
   }

@@ -113,7 +113,7 @@ class TcpStream final : public Stream {
     [[nodiscard]] bool await_ready() const noexcept { return stream.closed_; }
     void await_suspend(std::coroutine_handle<> waiter) {
       stream.socket_.async_wait(type, [this, waiter](boost::system::error_code its_error) {
-        stream.reactor_.impl().is_awake();
+        stream.reactor_.impl().take_turn();
         error = its_error;
         waiter.resume();
       });

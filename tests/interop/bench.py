@@ -183,7 +183,8 @@ def refuses(node):
 def hardware(node):
     with tempfile.TemporaryDirectory(prefix="kurier-bench-") as directory:
         done = subprocess.run([str(node.binary), "bench", "hardware", "--directory", directory, "--total-bytes", "10000000",
-                               "--chunk-bytes", "30000", "--passes", "2", "--seconds", "0.05"], stdout=subprocess.PIPE, check=True,
+                               "--chunk-bytes", "30000", "--passes", "2", "--seconds", "0.05", "--rate", "500",
+                               "--echo-seconds", "0.2"], stdout=subprocess.PIPE, check=True,
                               timeout=60)
         run = json.loads(done.stdout)
         for name in ("receive", "crc32c", "write", "sendfile", "pread_send"):
@@ -191,8 +192,12 @@ def hardware(node):
             assert all(one["mb_per_s"] > 0 and one["user_s_per_gb"] >= 0 and one["system_s_per_gb"] >= 0 for one in run[name]), run
         for name in ("fsync", "fdatasync"):
             assert len(run[name]) == 2 and all(one["per_s"] > 0 for one in run[name]), run
+        assert len(run["echo_latency_us"]) == 2, run
+        for one in run["echo_latency_us"]:
+            is_spread(one, 100)
         assert not list(pathlib.Path(directory).iterdir())
-        for arguments, reason in ((["--chunk-bytes", "0"], "--chunk-bytes is 0"), (["--directory", directory + "/none"], "/none"),
+        for arguments, reason in ((["--chunk-bytes", "0"], "--chunk-bytes is 0"), (["--rate", "0"], "--rate is 0"),
+                                  (["--directory", directory + "/none"], "/none"),
                                   (["--total-bytes", "100000000000", "--max-seconds", "0.1"], "not finished in time")):
             refused = subprocess.run([str(node.binary), "bench", "hardware", *arguments], stdout=subprocess.PIPE,
                                      stderr=subprocess.PIPE, text=True, timeout=60)

@@ -9,6 +9,7 @@ from harness import Checks, kurier
 
 PRODUCERS = 4
 LINES = 20_000
+TALKS = 50
 
 
 def start(node, *arguments, **streams):
@@ -40,6 +41,31 @@ def produce_and_consume(node):
             assert sorted(consumer.communicate(timeout=120)[0].splitlines()) == wanted
     finally:
         end(producers + consumers)
+
+
+def one_by_one(node):
+    """So little that the shards sleep in between, and stand in for each other: each line is there before the next is sent."""
+    processes = []
+
+    def say(line):
+        producer = start(node, "-P", "-t", "talk", "-X", "linger.ms=0", stdin=subprocess.PIPE)
+        processes.append(producer)
+        producer.communicate(line, timeout=60)
+        assert producer.returncode == 0, producer.returncode
+
+    try:
+        say(b"hello\n")
+        consumers = [start(node, "-C", "-t", "talk", "-u", stdout=subprocess.PIPE) for _ in range(2)]
+        processes += consumers
+        for consumer in consumers:
+            assert consumer.stdout.readline() == b"hello\n"
+        for i in range(TALKS):
+            line = b"%d %s\n" % (i, b"x" * (900_000 if i % 10 == 9 else 10))
+            say(line)
+            for consumer in consumers:
+                assert consumer.stdout.readline() == line, i
+    finally:
+        end(processes)
 
 
 def connections_that_come_and_go(node):
@@ -79,6 +105,7 @@ def main():
     checks = Checks()
     with kurier(["num.partitions=8", "kurier.shards=4"]) as node:
         checks.check("many producers, many consumers", produce_and_consume, node)
+        checks.check("one line at a time", one_by_one, node)
         checks.check("connections that come and go", connections_that_come_and_go, node)
         checks.check("stop under load", stop_under_load, node)
     checks.finish()

@@ -140,12 +140,15 @@ void add_workloads(CLI::App& app, Options& options) {
   start.add_option("command", options.command, "the broker and its arguments, behind --")->required();
 
   CLI::App& hardware = add_workload(app, options, Workload::kHardware,
-                                    "no broker: receive, checksum, write, send and fsync by plain system calls");
+                                    "no broker: receive, checksum, write, send, fsync and echo by plain system calls");
   hardware.add_option("--directory", options.directory, "where the file is written")->capture_default_str();
   hardware.add_option("--total-bytes", options.total_bytes, "of each pass")->capture_default_str();
   hardware.add_option("--chunk-bytes", options.chunk_bytes, "of each system call")->capture_default_str();
   hardware.add_option("--passes", options.passes, "each with a file of its own")->capture_default_str();
   hardware.add_option("--seconds", options.seconds, "of fsync, in each pass")->capture_default_str();
+  hardware.add_option("--rate", options.rate, "small messages a second that come back at once (echo)")
+      ->capture_default_str();
+  hardware.add_option("--echo-seconds", options.echo_seconds, "of those, in each pass")->capture_default_str();
 }
 
 Task<Result<void>> run_workload(const Loop& loop, const Options& options, JsonObject& result) {

@@ -3,7 +3,6 @@
 // be a broker's: whoever sends pays for the loopback's way through the kernel.
 #include <fcntl.h>
 #include <fmt/core.h>
-#include <netinet/in.h>
 #include <sys/resource.h>
 #include <sys/sendfile.h>
 #include <sys/socket.h>
@@ -11,11 +10,13 @@
 
 #include <array>
 #include <cerrno>
+#include <cmath>
 #include <functional>
 #include <thread>
-#include <utility>
 
 #include "base/crc32c.h"
+#include "tools/bench/echo.h"
+#include "tools/bench/loopback.h"
 #include "tools/bench/workloads.h"
 
 namespace kurier::bench {
@@ -23,20 +24,6 @@ namespace {
 
 constexpr std::size_t kSyncedBytes = 1'024;       // appended before each fsync
 constexpr std::uint32_t kStepsUnwatched = 1'024;  // looking at the clock costs as much as a little crc
-
-class Descriptor {
- public:
-  explicit Descriptor(int number) : number_(number) {}
-  Descriptor(Descriptor&& other) noexcept : number_(std::exchange(other.number_, -1)) {}
-  Descriptor& operator=(Descriptor&&) = delete;
-  ~Descriptor() {
-    if (number_ >= 0) ::close(number_);
-  }
-  [[nodiscard]] int number() const { return number_; }
-
- private:
-  int number_;
-};
 
 // Wall and CPU time of this thread since it was made.
 class Meter {
@@ -81,27 +68,6 @@ JsonObject Meter::each(std::uint64_t count) const {
   return json;
 }
 
-// Two ends of a TCP connection over loopback.
-Result<std::pair<Descriptor, Descriptor>> connect_loopback() {
-  const Descriptor listener(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
-  sockaddr_in address{};
-  address.sin_family = AF_INET;
-  address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-  socklen_t length = sizeof(address);
-  auto* const generic = reinterpret_cast<sockaddr*>(&address);
-  if (::bind(listener.number(), generic, length) != 0 || ::listen(listener.number(), 1) != 0 ||
-      ::getsockname(listener.number(), generic, &length) != 0) {
-    return std::unexpected(error_from_errno(errno, "listening on loopback"));
-  }
-  Descriptor client(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
-  if (::connect(client.number(), generic, length) != 0) {
-    return std::unexpected(error_from_errno(errno, "connecting to loopback"));
-  }
-  Descriptor server(::accept4(listener.number(), nullptr, nullptr, SOCK_CLOEXEC));
-  if (server.number() < 0) return std::unexpected(error_from_errno(errno, "accepting on loopback"));
-  return std::pair(std::move(client), std::move(server));
-}
-
 // Calls `step(done, most)` until `total` bytes are done; it returns what a system call does. kTimeout at the deadline.
 Result<void> repeat(const Loop& loop, const char* what, std::uint64_t total, std::size_t chunk,
                     const std::function<ssize_t(std::uint64_t done, std::size_t most)>& step) {
@@ -138,19 +104,21 @@ class Hardware {
   Result<JsonObject> send_file(int file);
   Result<JsonObject> read_and_send(int file);
   Result<JsonObject> sync(const std::function<int(int)>& call);
+  Result<JsonObject> echo();
   Result<void> pass();
   Result<void> keep(std::size_t nth, Result<JsonObject> cost);
 
   const Loop& loop_;
   const Options& options_;
   Bytes buffer_;
-  std::array<Measured, 7> measured_{{{"receive", {}},
+  std::array<Measured, 8> measured_{{{"receive", {}},
                                      {"crc32c", {}},
                                      {"write", {}},
                                      {"sendfile", {}},
                                      {"pread_send", {}},
                                      {"fsync", {}},
-                                     {"fdatasync", {}}}};
+                                     {"fdatasync", {}},
+                                     {"echo_latency_us", {}}}};
 };
 
 // It has no name any more when this returns.
@@ -247,6 +215,12 @@ Result<JsonObject> Hardware::sync(const std::function<int(int)>& call) {
   return meter.each(count);
 }
 
+Result<JsonObject> Hardware::echo() {
+  const auto count = static_cast<std::uint64_t>(std::ceil(options_.rate * options_.echo_seconds));
+  TRY_ASSIGN(const Histogram latency, measure_echo(loop_, options_.rate, count));
+  return to_json(latency);
+}
+
 Result<void> Hardware::keep(std::size_t nth, Result<JsonObject> cost) {
   if (!cost) return std::unexpected(cost.error().within(measured_[nth].name));
   measured_[nth].passes.push_back(std::move(*cost));
@@ -263,7 +237,8 @@ Result<void> Hardware::pass() {
     TRY(keep(4, read_and_send(file.number())));
   }
   TRY(keep(5, sync(::fsync)));
-  return keep(6, sync(::fdatasync));
+  TRY(keep(6, sync(::fdatasync)));
+  return keep(7, echo());
 }
 
 Result<void> Hardware::run(JsonObject& result) {

@@ -11,6 +11,7 @@
 #include <numeric>
 
 #include "tools/bench/consumer.h"
+#include "tools/bench/echo.h"
 #include "tools/bench/process.h"
 #include "tools/bench/producer.h"
 #include "tools/bench/workloads.h"
@@ -19,19 +20,6 @@ namespace kurier::bench {
 namespace {
 
 double seconds(MonotonicClock::duration duration) { return std::chrono::duration<double>(duration).count(); }
-double microseconds(std::chrono::nanoseconds duration) { return static_cast<double>(duration.count()) / 1e3; }
-
-JsonObject to_json(const Histogram& histogram) {
-  JsonObject json;
-  json.add("count", histogram.count());
-  json.add("mean", microseconds(histogram.mean()));
-  json.add("p50", microseconds(histogram.percentile(0.5)));
-  json.add("p90", microseconds(histogram.percentile(0.9)));
-  json.add("p99", microseconds(histogram.percentile(0.99)));
-  json.add("p99_9", microseconds(histogram.percentile(0.999)));
-  json.add("max", microseconds(histogram.max()));
-  return json;
-}
 
 double seconds_of(const timeval& time) {
   return static_cast<double>(time.tv_sec) + static_cast<double>(time.tv_usec) / 1e6;

@@ -78,7 +78,9 @@ Result<void> validate_hardware(const Options& options) {
   TRY(in_range<std::uint64_t>("--total-bytes", options.total_bytes, 1, 1'000'000'000'000));
   TRY(in_range<std::size_t>("--chunk-bytes", options.chunk_bytes, 1, 100 << 20));
   TRY(in_range<std::uint32_t>("--passes", options.passes, 1, 1'000));
-  return in_range("--seconds", options.seconds, 0.01, 3'600.0);
+  TRY(in_range("--seconds", options.seconds, 0.01, 3'600.0));
+  TRY(in_range("--rate", options.rate, 1.0, 100'000.0));
+  return in_range("--echo-seconds", options.echo_seconds, 0.01, 3'600.0);
 }
 
 }  // namespace
@@ -142,6 +144,7 @@ void add_to(JsonObject& json, const Options& options) {
   if (options.workload == Workload::kHardware) {
     json.add("total_bytes", options.total_bytes);
     json.add("chunk_bytes", options.chunk_bytes);
+    json.add("rate", options.rate);
     return;
   }
   json.add("address", options.address);

@@ -61,6 +61,7 @@ struct Options {
 
   double rate = 1'000;  // requests a second, all connections together
   double seconds = 10;
+  double echo_seconds = 5;
   double warm_up_seconds = 1;
 
   std::size_t groups = 1'000;

@@ -174,6 +174,11 @@ def hardware(lines, operation, chunk, member):
                    for one in line["result"][operation]])
 
 
+def echo_ms(lines, percentile):
+    """Of the hardware's echo, over all passes of all rounds."""
+    return Spread([one[percentile] / 1e3 for line in lines for one in line["result"]["echo_latency_us"]])
+
+
 def floor_s_per_gb(lines, row):
     """What a broker cannot avoid for this row, user and system; None if it was not measured."""
     if row not in CHUNK_OF:

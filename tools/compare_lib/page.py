@@ -104,7 +104,16 @@ def hardware_table(lines):
         cells = [figures.Spread([value for chunk in CHUNKS for value in figures.hardware(lines, operation, chunk, member).values])
                  for member in ("user_us_each", "system_us_each", "per_s")]
         rows.append([title, *map(spread, cells)])
-    return text + "\n\n" + table(["", "user µs", "system µs", "a second"], rows)
+    text += "\n\n" + table(["", "user µs", "system µs", "a second"], rows)
+    echoes = [line for line in of_kind(lines, "hardware") if "echo_latency_us" in line["result"]]  # old results have none
+    if not echoes:
+        return text
+    row = [f"{echoes[0]['result']['rate']:,.0f} small messages a second that come back at once"]
+    row += [spread(figures.echo_ms(echoes, percentile)) for percentile in ("p50", "p99", "p99_9")]
+    return text + "\n\n" + table(["", "p50 ms", "p99 ms", "p99.9 ms"], [row]) + """
+
+The last is what this machine makes of any answer: one thread sends over loopback at a fixed rate, another sends back, and each
+message counts from when it was due. No broker's latency at that rate can be below it."""
 
 
 def parts(lines):

@@ -31,12 +31,14 @@ class Sizes:
     hold_seconds: float = 1
     hardware_bytes: int = 500_000_000
     hardware_seconds: float = 0.2
+    echo_seconds: float = 4
     settles: bool = True  # waits between two runs until the files of the first are gone
 
 
 QUICK = Sizes(warm_up_bytes=100_000_000, warm_up_requests=5_000, produce16_bytes=100_000_000, produce_bytes=100_000_000,
               fetch_bytes=50_000_000, fetch_passes=2, requests=10_000, latency_seconds=2, partitions=50, fsync_requests={1: 200, 8: 1_000},
-              restart_bytes=100_000_000, connections=200, hold_seconds=0.2, hardware_bytes=50_000_000, hardware_seconds=0.1, settles=False)
+              restart_bytes=100_000_000, connections=200, hold_seconds=0.2, hardware_bytes=50_000_000, hardware_seconds=0.1, echo_seconds=0.2,
+              settles=False)
 
 
 class Side:
@@ -196,7 +198,8 @@ def measure(sides, rows, rounds, sizes, results, say):
         for chunk in CHUNKS:
             results.add("hardware", round=number,
                         result=client.run("hardware", "--directory", sides[0].warm.directory, "--total-bytes", sizes.hardware_bytes,
-                                          "--chunk-bytes", chunk, "--passes", 1, "--seconds", sizes.hardware_seconds))
+                                          "--chunk-bytes", chunk, "--passes", 1, "--seconds", sizes.hardware_seconds,
+                                          "--rate", 1_000, "--echo-seconds", sizes.echo_seconds))
         for row in rows:
             for side in sides if number % 2 else reversed(sides):  # who comes first changes
                 before = time.monotonic()

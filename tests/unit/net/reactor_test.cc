@@ -106,6 +106,125 @@ TEST_CASE("what posts itself again and again does not keep a timer waiting") {
   done.get_future().wait();
 }
 
+// Reactors of one team, each with its thread.
+struct Team {
+  Team() {
+    here.reactor().join_team(this);
+    there.reactor().join_team(this);
+  }
+  SystemClock clock;
+  ReactorThread here{"here", clock};
+  ReactorThread there{"there", clock};
+
+  // The thread that does what `here` posts to `there` next.
+  template <class Work>
+  std::thread::id thread_of(Work work) {
+    std::promise<std::thread::id> ran_on;
+    here.reactor().post([&] {
+      there.reactor().post([&] {
+        work();
+        ran_on.set_value(std::this_thread::get_id());
+      });
+    });
+    return ran_on.get_future().get();
+  }
+  [[nodiscard]] std::thread::id own_thread_of(Reactor& reactor) {
+    std::promise<std::thread::id> id;
+    reactor.post([&] { id.set_value(std::this_thread::get_id()); });
+    return id.get_future().get();
+  }
+  // Until `there` slept when something came for it: what `here` did of it then is done.
+  template <class Work>
+  bool here_stands_in(Work work) {
+    const std::thread::id own = own_thread_of(here.reactor());
+    for (int i = 0; i < 1'000'000; ++i) {
+      if (thread_of(work) == own) return true;
+    }
+    return false;
+  }
+};
+
+TEST_CASE("a thread does what it has to say to one of its team that sleeps, and no other's") {
+  Team team;
+  CHECK(team.here_stands_in([] {}));
+  SystemClock clock;
+  ReactorThread stranger("stranger", clock);
+  const std::thread::id own = team.own_thread_of(stranger.reactor());
+  for (int i = 0; i < 1'000; ++i) {
+    std::promise<std::thread::id> ran_on;
+    team.here.reactor().post([&] { stranger.reactor().post([&] { ran_on.set_value(std::this_thread::get_id()); }); });
+    REQUIRE(ran_on.get_future().get() == own);
+  }
+}
+
+TEST_CASE("after standing in took long, the thread itself is given the next") {
+  Team team;
+  const auto long_work = [&] {
+    const MonotonicTime end = team.clock.monotonic() + std::chrono::milliseconds(1);
+    while (team.clock.monotonic() < end) {
+    }
+  };
+  const std::thread::id there = team.own_thread_of(team.there.reactor());
+  for (int i = 0; i < 3; ++i) {
+    REQUIRE(team.here_stands_in(long_work));
+    CHECK(team.thread_of([] {}) == there);
+  }
+}
+
+TEST_CASE(
+    "whoever runs it, what a reactor has to do runs one after the other, and what it posts, defers and starts is not "
+    "lost") {
+  Team team;
+  constexpr int kRounds = 3'000;
+  struct Side {
+    Reactor& own;
+    Reactor& other;
+    std::uint64_t steps = 0;  // touched by what `own` runs only
+    std::atomic<bool> is_at_work = false;
+  };
+  Side sides[2]{{team.here.reactor(), team.there.reactor()}, {team.there.reactor(), team.here.reactor()}};
+  std::atomic<int> overlaps = 0;
+  std::atomic<int> left = 0;
+  std::promise<void> all;
+  const auto step = [&](Side& side, auto&& work) {
+    if (side.is_at_work.exchange(true)) ++overlaps;
+    ++side.steps;
+    work();
+    side.is_at_work = false;
+  };
+  const auto last = [&] {
+    if (--left == 0) all.set_value();
+  };
+  // From each side to the other: there something posted, something deferred and a timer, and an answer.
+  std::function<void(Side&, int)> begin = [&](Side& side, int round) {
+    step(side, [&] {
+      Side& other = &side == &sides[0] ? sides[1] : sides[0];
+      auto ask = [&, round] {
+        step(other, [&] {
+          other.own.post([&] { step(other, last); });
+          other.own.defer([&] { step(other, last); });
+          other.own.start(team.clock.monotonic() + std::chrono::microseconds(20), [&] { step(other, last); });
+          side.own.post([&, round] {
+            if (round + 1 < kRounds) return begin(side, round + 1);
+            step(side, last);
+          });
+        });
+      };
+      round % 2 == 0 ? other.own.post(std::move(ask)) : other.own.defer(std::move(ask));
+    });
+  };
+  left = 2 * (3 * kRounds + 1);
+  for (Side& side : sides) side.own.post([&] { begin(side, 0); });
+  all.get_future().wait();
+  CHECK(overlaps == 0);
+  // Each side: its beginnings and last answer, and four of the other's.
+  std::uint64_t steps = 0;
+  for (Side& side : sides) {
+    run_on(side.own, [&] { steps += side.steps; });
+  }
+  CHECK(steps == 2 * (kRounds + 1 + 4 * kRounds));
+}
+
 TEST_CASE("a reactor that was stopped runs again") {
   SystemClock clock;
   Reactor reactor(clock);

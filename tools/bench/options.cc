@@ -2,6 +2,8 @@
 
 #include <fmt/core.h>
 
+#include <limits>
+
 #include "tools/client/address.h"
 
 namespace kurier::bench {
@@ -30,6 +32,7 @@ Result<void> validate_load(const Options& options) {
   TRY(in_range<std::size_t>("--value-bytes", options.value_bytes, 0, 10 << 20));
   TRY(in_range<std::uint64_t>("--total-bytes", options.total_bytes, 1, 10'000'000'000'000));
   TRY(in_range<std::uint64_t>("--requests", options.requests, 1, 10'000'000'000));
+  TRY(in_range<std::size_t>("--batches-per-request", options.batches_per_request, 1, 1'000'000));
   TRY(in_range<std::size_t>("--consumers", options.consumers, 1, 10'000));
   TRY(in_range<std::uint32_t>("--passes", options.passes, 1, 1'000'000));
   TRY(in_range<std::int32_t>("--fetch-max-bytes", options.fetch_max_bytes, 1, 200 << 20));
@@ -118,6 +121,7 @@ Result<void> validate(const Options& options) {
   TRY(parse_address(options.address));
   TRY(in_range("--max-seconds", options.max_seconds, 0.1, 86'400.0));
   TRY(in_range<std::int32_t>("--partitions", options.partitions, 1, 1'000'000));
+  TRY(in_range("--pid", options.pid, 0, std::numeric_limits<int>::max()));
   for (const std::string& config : options.topic_configs) {
     if (config.find('=') == std::string::npos || config.front() == '=') {
       return fail(Failure::kInvalid, fmt::format("--topic-config '{}' is not name=value", config));

@@ -51,6 +51,12 @@ TEST_CASE("a plan that cannot be is refused") {
   REQUIRE_FALSE(plan_connections(too_many));
 }
 
+TEST_CASE("options that cannot be are refused") {
+  REQUIRE(validate(Options{}));
+  REQUIRE_FALSE(validate(Options{.batches_per_request = 0}));
+  REQUIRE_FALSE(validate(Options{.pid = -5}));
+}
+
 TEST_CASE("a schedule says when each event is due, whatever has been done by then") {
   const MonotonicTime start{std::chrono::seconds(100)};
   const Schedule schedule(start, 3);

@@ -61,7 +61,7 @@ Result<std::optional<Log::TimestampOffset>> Log::offset_of_max_timestamp() {
   Segment* holder = nullptr;
   for (const auto& segment : segments_) {
     TRY_ASSIGN(const TimeIndex::Entry entry, segment->max_timestamp());
-    if (segment->size_bytes() > 0 && entry.timestamp > latest) {
+    if (segment->size_bytes() > 0 && (holder == nullptr || entry.timestamp > latest)) {
       latest = entry.timestamp;
       holder = segment.get();
     }

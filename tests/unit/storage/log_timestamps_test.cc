@@ -76,6 +76,14 @@ TEST_CASE("with log append time every record of a batch has its time") {
   }
 }
 
+TEST_CASE("where no record has a time the first one has the latest") {
+  Fixture f;
+  f.append(-1, {0, 0}, Codec::kNone);
+  f.append(-1, {0}, Codec::kNone);
+  REQUIRE(f.latest() == Answer(0, -1));
+  REQUIRE(f.at(0) == Answer(-1, -1));
+}
+
 TEST_CASE("a record below the log start offset is not found") {
   Fixture f;
   f.append(100, {0, 10, 20}, Codec::kLz4);

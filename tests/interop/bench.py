@@ -2,6 +2,7 @@
 """kurier bench in small: every workload against kurier, produce and fetch against Apache Kafka; what it says is what happened."""
 import json
 import pathlib
+import signal
 import subprocess
 import tempfile
 
@@ -164,6 +165,23 @@ def deletes_its_topics(node):
     assert topics(node) == before, (before, topics(node))
 
 
+def interrupted(node):
+    """A stop signal in the middle: the topic goes as at any other end."""
+    before = topics(node)
+    load = subprocess.Popen([str(node.binary), "bench", "produce", "--address", node.address, "--topic", "interrupted",
+                             "--total-bytes", "100000000000"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    try:
+        while log_bytes(node, "interrupted") == 0:
+            assert load.poll() is None
+        load.send_signal(signal.SIGINT)
+        said = load.communicate(timeout=60)
+        assert load.returncode == 1 and said == ("", "kurier bench: ended by signal 2\n"), (load.returncode, said)
+    finally:
+        load.kill()
+        load.wait()
+    assert topics(node) == before, (before, topics(node))
+
+
 def refuses(node):
     assert "--acks is 7" in bench(node, "produce", "--acks", 7, status=1)
     assert "--idempotent needs" in bench(node, "produce", "--idempotent", status=1)
@@ -274,6 +292,7 @@ def main():
         checks.check("many partitions", partitions, node, pid)
         checks.check("groups: joins, heartbeats, commits", groups, node, pid)
         checks.check("the topics of a run are deleted", deletes_its_topics, node)
+        checks.check("a stop signal ends a run, and deletes its topic", interrupted, node)
         checks.check("what cannot be measured is refused, with the reason", refuses, node)
         checks.check("hardware: what no broker can avoid", hardware, node)
     checks.check("start", start)

@@ -4,8 +4,10 @@
 
 #include <CLI/CLI.hpp>
 #include <cstdio>
+#include <cstdlib>
 #include <optional>
 
+#include "broker/net/signals.h"
 #include "broker/net/system_clock.h"
 #include "broker/net/thread_pool.h"
 #include "tools/bench/options.h"
@@ -173,7 +175,18 @@ Task<void> run_and_stop(const Loop& loop, const Options& options, JsonObject& re
   loop.reactor.post([&loop] { loop.reactor.stop(); });
 }
 
+int say(const Options& options, const JsonObject& result, const Result<void>& outcome) {
+  if (!outcome) {
+    std::fprintf(stderr, "kurier bench: %s\n", outcome.error().context.c_str());
+    return 1;
+  }
+  std::printf("%s\n", options.human ? result.human().c_str() : result.text().c_str());
+  return 0;
+}
+
 int run(const Options& options) {
+  const bool watches_signals = is_load(options.workload);  // the others start processes, which would inherit what is blocked
+  if (watches_signals) net::block_stop_signals();
   const net::SystemClock clock;
   net::Reactor reactor(clock);
   net::ThreadPool lookup("lookup", 1);
@@ -184,12 +197,11 @@ int run(const Options& options) {
   std::optional<Result<void>> outcome;
   reactor.spawn("bench", run_and_stop(loop, options, result, outcome));
   reactor.run();
-  if (!*outcome) {
-    std::fprintf(stderr, "kurier bench: %s\n", outcome->error().context.c_str());
-    return 1;
-  }
-  std::printf("%s\n", options.human ? result.human().c_str() : result.text().c_str());
-  return 0;
+  const int status = say(options, result, *outcome);
+  if (!watches_signals) return status;
+  std::fflush(nullptr);
+  // Without destructors: a thread waits for signals and would use what they take away.
+  std::_Exit(status);
 }
 
 }  // namespace

@@ -10,6 +10,7 @@
 #include <memory>
 #include <numeric>
 
+#include "broker/net/signals.h"
 #include "tools/bench/consumer.h"
 #include "tools/bench/echo.h"
 #include "tools/bench/process.h"
@@ -46,6 +47,13 @@ Result<Reading> read_usage(const Loop& loop, const Options& options) {
   return reading;
 }
 
+// A stop signal fails the run as a timeout does, so that its topic is deleted. Outlives the load: the signal comes when it likes.
+struct Interruption {
+  int signal_number = 0;         // 0: none has come
+  std::function<void()> act;     // ends what is running
+  [[nodiscard]] Error error() const { return Error{Failure::kCancelled, fmt::format("ended by signal {}", signal_number)}; }
+};
+
 class Load {
  public:
   Load(const Loop& loop, const Options& options) : loop_(loop), options_(options) {}
@@ -75,6 +83,7 @@ class Load {
 
   const Loop& loop_;
   const Options& options_;
+  std::shared_ptr<Interruption> interruption_ = std::make_shared<Interruption>();
   std::unique_ptr<Channel> control_;  // for what is asked outside the measured part
   bool created_ = false;
   std::string topic_;
@@ -178,8 +187,9 @@ Task<Result<void>> Load::make_consumers() {
   co_return Result<void>{};
 }
 
-// Runs producers, consumers or both until all have ended, the first failed, or time is up.
+// Runs producers, consumers or both until all have ended, the first failed, time is up, or a stop signal came.
 Task<Result<void>> Load::together(bool producing, bool consuming) {
+  if (interruption_->signal_number != 0) co_return std::unexpected(interruption_->error());
   Join join(loop_.reactor, [this] {
     for (const auto& producer : producers_) producer->close();
     for (const auto& consumer : consumers_) consumer->close();
@@ -187,6 +197,7 @@ Task<Result<void>> Load::together(bool producing, bool consuming) {
   const TimerId timer = loop_.reactor.start(loop_.deadline, [this, &join] {
     join.fail(Error{Failure::kTimeout, fmt::format("not finished after {} s (--max-seconds)", options_.max_seconds)});
   });
+  interruption_->act = [this, &join] { join.fail(interruption_->error()); };
   const MonotonicTime start = loop_.now() + std::chrono::milliseconds(10);
   const auto warm_up = std::chrono::nanoseconds(static_cast<std::int64_t>(options_.warm_up_seconds * 1e9));
   const MonotonicTime measured_from = is_paced() ? start + warm_up : MonotonicTime{};
@@ -210,6 +221,7 @@ Task<Result<void>> Load::together(bool producing, bool consuming) {
   }
   const Result<void> outcome = co_await join.wait();
   loop_.reactor.cancel(timer);
+  interruption_->act = nullptr;
   co_return outcome;
 }
 
@@ -347,6 +359,10 @@ Task<Result<void>> Load::clean_up() {
 }
 
 Task<Result<void>> Load::run(JsonObject& result) {
+  net::watch_stop_signals(loop_.reactor, [interruption = interruption_](int signal_number) {
+    interruption->signal_number = signal_number;
+    if (interruption->act) interruption->act();
+  });
   Result<void> outcome = co_await make_topic();
   if (outcome) outcome = co_await run_on_topic(result);
   const Result<void> cleaned = co_await clean_up();

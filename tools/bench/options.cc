@@ -9,10 +9,6 @@
 namespace kurier::bench {
 namespace {
 
-bool produces(Workload workload) {
-  return workload != Workload::kConnections && workload != Workload::kPartitions && workload != Workload::kStart &&
-         workload != Workload::kGroups && workload != Workload::kCoordinatorLoad && workload != Workload::kHardware;
-}
 bool consumes(Workload workload) {
   return workload == Workload::kFetch || workload == Workload::kTail || workload == Workload::kBoth ||
          workload == Workload::kLatency;
@@ -88,6 +84,11 @@ Result<void> validate_hardware(const Options& options) {
 
 }  // namespace
 
+bool is_load(Workload workload) {
+  return workload != Workload::kConnections && workload != Workload::kPartitions && workload != Workload::kStart &&
+         workload != Workload::kGroups && workload != Workload::kCoordinatorLoad && workload != Workload::kHardware;
+}
+
 const char* to_string(Workload workload) {
   switch (workload) {
     case Workload::kProduce:
@@ -140,7 +141,7 @@ Result<void> validate(const Options& options) {
     if (options.command.empty()) return fail(Failure::kInvalid, "start: the command to run is missing");
     return in_range("--hold-seconds", options.hold_seconds, 0.0, 3'600.0);
   }
-  return produces(options.workload) ? validate_load(options) : Result<void>{};
+  return is_load(options.workload) ? validate_load(options) : Result<void>{};
 }
 
 void add_to(JsonObject& json, const Options& options) {
@@ -174,7 +175,7 @@ void add_to(JsonObject& json, const Options& options) {
   for (const std::string& config : options.topic_configs) configs += (configs.empty() ? "" : ",") + config;
   json.add("topic_config", configs);
   json.add("replication_factor", options.replication_factor);
-  if (!produces(options.workload)) return;
+  if (!is_load(options.workload)) return;
   json.add("connections", options.connections);
   json.add("in_flight", options.in_flight);
   json.add("value_bytes", options.value_bytes);

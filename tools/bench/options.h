@@ -28,6 +28,8 @@ enum class Workload {
 };
 
 [[nodiscard]] const char* to_string(Workload workload);
+// It produces into a topic of its own: produce, fetch, tail, both, requests, latency.
+[[nodiscard]] bool is_load(Workload workload);
 
 struct Options {
   Workload workload = Workload::kProduce;

@@ -185,7 +185,8 @@ int say(const Options& options, const JsonObject& result, const Result<void>& ou
 }
 
 int run(const Options& options) {
-  const bool watches_signals = is_load(options.workload);  // the others start processes, which would inherit what is blocked
+  // Others start processes, which would inherit what is blocked, or leave no topic that costs much.
+  const bool watches_signals = is_load(options.workload);
   if (watches_signals) net::block_stop_signals();
   const net::SystemClock clock;
   net::Reactor reactor(clock);

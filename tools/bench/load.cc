@@ -47,11 +47,13 @@ Result<Reading> read_usage(const Loop& loop, const Options& options) {
   return reading;
 }
 
-// A stop signal fails the run as a timeout does, so that its topic is deleted. Outlives the load: the signal comes when it likes.
+// A stop signal fails the run as a timeout does, so that its topic is deleted. May outlive the load: signals come late, too.
 struct Interruption {
-  int signal_number = 0;         // 0: none has come
-  std::function<void()> act;     // ends what is running
-  [[nodiscard]] Error error() const { return Error{Failure::kCancelled, fmt::format("ended by signal {}", signal_number)}; }
+  int signal_number = 0;      // 0: none has come
+  std::function<void()> act;  // ends what is running
+  [[nodiscard]] Error error() const {
+    return Error{Failure::kCancelled, fmt::format("ended by signal {}", signal_number)};
+  }
 };
 
 class Load {
@@ -92,7 +94,7 @@ class Load {
   std::int32_t records_per_batch_ = 1;
   std::vector<ConnectionPlan> plans_;
   std::vector<std::uint64_t> batches_;  // of each partition
-  std::vector<std::uint64_t> primed_;   // of each partition, before those
+  std::vector<std::uint64_t> primed_;  // of each partition, before those
   SendTimes times_;
   std::vector<std::unique_ptr<Producer>> producers_;
   std::vector<std::unique_ptr<Consumer>> consumers_;

@@ -93,6 +93,7 @@ Reactor::Impl::Impl(const Clock& its_clock) : clock(its_clock), wake_up(context,
 void Reactor::Impl::run() {
   running_here = this;
   take_turn();
+  is_running = true;
   wait_for_wake();
   while (!stopping.load()) {
     run_posted();
@@ -111,6 +112,7 @@ void Reactor::Impl::run() {
   boost::system::error_code ignored;
   wake_up.cancel(ignored);
   running_here = nullptr;
+  is_running = false;
   has_turn = false;
   turn.unlock();
 }
@@ -210,6 +212,8 @@ void Reactor::Impl::deliver(Parcel& parcel) {
   if (!sleeper.asleep.exchange(false)) return;
   // Where its thread has not gone to sleep yet, or has just woken up, it is told.
   if (!sleeper.turn.try_lock()) return sleeper.wake();
+  // Once it has stopped nobody runs what is posted to it.
+  if (!sleeper.is_running) return sleeper.turn.unlock();
   const MonotonicTime began = clock.monotonic();
   running_here = &sleeper;
   is_standing_in = true;

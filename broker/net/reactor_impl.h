@@ -53,6 +53,7 @@ struct Reactor::Impl {
   std::atomic<bool> stopping{false};
   std::mutex turn;  // held by the thread that runs what this reactor has to run: its own except while that sleeps
   bool has_turn = false;  // the own thread has; known to it alone
+  bool is_running = false;  // told by whoever has the turn
   std::atomic<const void*> team{nullptr};
   boost::asio::posix::stream_descriptor wake_up;  // an eventfd
   std::uint64_t wake_ups = 0;

@@ -225,6 +225,18 @@ TEST_CASE(
   CHECK(steps == 2 * (kRounds + 1 + 4 * kRounds));
 }
 
+TEST_CASE("nobody does what one that has stopped was told") {
+  Team team;
+  CHECK(team.here_stands_in([] {}));
+  team.there.stop();
+  bool is_done = false;
+  for (int i = 0; i < 100; ++i) {
+    run_on(team.here.reactor(), [&] { team.there.reactor().post([&] { is_done = true; }); });
+  }
+  run_on(team.here.reactor(), [] {});
+  CHECK(!is_done);
+}
+
 TEST_CASE("a reactor that was stopped runs again") {
   SystemClock clock;
   Reactor reactor(clock);

@@ -38,7 +38,8 @@ Result<net::ServerOptions> server_options(const config::NetworkConfig& network, 
   }
   // Each shard has its part; a single request may always be read, however large.
   if (network.queued_max_request_bytes > 0) {
-    options.limits.shard_bytes_max = std::max<std::size_t>(1, static_cast<std::size_t>(network.queued_max_request_bytes) / shards);
+    options.limits.shard_bytes_max =
+        std::max<std::size_t>(1, static_cast<std::size_t>(network.queued_max_request_bytes) / shards);
   }
   return options;
 }

@@ -49,7 +49,7 @@ Result<Reading> read_usage(const Loop& loop, const Options& options) {
 
 // A stop signal fails the run as a timeout does, so that its topic is deleted. May outlive the load: signals come late, too.
 struct Interruption {
-  int signal_number = 0;      // 0: none has come
+  int signal_number = 0;  // 0: none has come
   std::function<void()> act;  // ends what is running
   [[nodiscard]] Error error() const {
     return Error{Failure::kCancelled, fmt::format("ended by signal {}", signal_number)};

@@ -147,6 +147,8 @@ def refuses(node):
                             (["group", "reset", "g", "--topic", "t"], "none of --to-earliest"),
                             (["group", "reset", "g", "--topic", "t", "--to-datetime", "today"], "no time like"),
                             (["group", "nonsense"], "'nonsense' is none of list, describe"),
+                            (["nonsense"], "'nonsense' is none of serve, group, produce, consume, bench"),
+                            (["bench", "nonsense"], "'nonsense' is none of produce, fetch"),
                             (["consume", "read", "--nonsense"], "--nonsense")]:
         complaint = tool(node, *arguments, status=2)
         assert said in complaint, (arguments, complaint)

@@ -12,6 +12,7 @@
 #include "broker/net/thread_pool.h"
 #include "tools/bench/options.h"
 #include "tools/bench/workloads.h"
+#include "tools/client/first_word.h"
 
 namespace kurier::bench {
 namespace {
@@ -215,6 +216,13 @@ int main(int argc, char** argv) {
   app.name("kurier bench");
   app.require_subcommand(1);
   add_workloads(app, options);
+  std::vector<std::string_view> workloads;
+  for (const CLI::App* workload : app.get_subcommands({})) workloads.push_back(workload->get_name());
+  const std::string complaint = client::complaint_about_first_word(argc, argv, workloads);
+  if (!complaint.empty()) {
+    std::fprintf(stderr, "kurier bench: %s\n", complaint.c_str());
+    return 2;
+  }
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {

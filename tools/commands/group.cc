@@ -4,6 +4,7 @@
 
 #include <algorithm>
 
+#include "tools/client/first_word.h"
 #include "tools/commands/commands.h"
 #include "tools/commands/group_reset.h"
 #include "tools/commands/group_views.h"
@@ -193,11 +194,8 @@ int group_main(int argc, char** argv) {
   add_describe(app, options);
   add_reset(app, options.connect, options.reset);
   add_delete(app, options);
-  const std::string_view word = argc > 1 ? argv[1] : "";
-  const std::string_view words[] = {"list", "describe", "reset", "delete"};
-  if (!word.empty() && !word.starts_with('-') && std::ranges::find(words, word) == std::end(words)) {
-    return say_wrong(kName, {Failure::kInvalid, fmt::format("'{}' is none of list, describe, reset, delete", word)});
-  }
+  const std::string complaint = client::complaint_about_first_word(argc, argv, {"list", "describe", "reset", "delete"});
+  if (!complaint.empty()) return say_wrong(kName, {Failure::kInvalid, complaint});
   if (const auto status = parse(app, argc, argv)) return *status;
   if (app.got_subcommand("list")) {
     return run(kName, options.connect, [&](Cluster& cluster) { return list(cluster, options); });

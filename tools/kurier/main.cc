@@ -10,6 +10,7 @@
 #include "broker/net/system_clock.h"
 #include "broker/node.h"
 #include "tools/bench/bench.h"
+#include "tools/client/first_word.h"
 #include "tools/commands/commands.h"
 
 namespace {
@@ -51,6 +52,12 @@ int main(int argc, char** argv) {
   if (command == "group") return commands::group_main(argc - 1, argv + 1);
   if (command == "produce") return commands::produce_main(argc - 1, argv + 1);
   if (command == "consume") return commands::consume_main(argc - 1, argv + 1);
+  const std::string complaint =
+      client::complaint_about_first_word(argc, argv, {"serve", "group", "produce", "consume", "bench"});
+  if (!complaint.empty()) {
+    std::fprintf(stderr, "kurier: %s\n", complaint.c_str());
+    return 2;
+  }
   CLI::App app{"kurier: a node of a Kafka cluster, compatible with Apache Kafka 4.4"};
   app.require_subcommand(1);
   app.set_version_flag("--version", "kurier " KURIER_VERSION ", compatible with Apache Kafka 4.4", "print the version and end");

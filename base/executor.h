@@ -24,7 +24,7 @@ class Executor {
 
 using TimerId = std::uint64_t;  // 0: no timer
 
-// One-shot timers of one shard; called, and calling back, on that shard's thread only.
+// One-shot timers of one shard; called, and calling back, from what that shard runs only.
 class Timers {
  public:
   virtual ~Timers() = default;

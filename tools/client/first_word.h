@@ -8,6 +8,7 @@
 namespace kurier::client {
 
 // What is wrong with argv[1] if it is none of `commands`; empty if it is one of them, an option, or missing.
-[[nodiscard]] std::string complaint_about_first_word(int argc, const char* const* argv, const std::vector<std::string_view>& commands);
+[[nodiscard]] std::string complaint_about_first_word(int argc, const char* const* argv,
+                                                     const std::vector<std::string_view>& commands);
 
 }  // namespace kurier::client

@@ -11,7 +11,7 @@ namespace kurier {
 
 using Callback = std::move_only_function<void()>;
 
-// Runs callbacks one after the other, in the order posted. `post` may be called from any thread.
+// Runs callbacks one after the other, in the order in which a thread posts them; between executors there is none. `post`: any thread.
 class Executor {
  public:
   virtual ~Executor() = default;

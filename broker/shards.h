@@ -112,9 +112,8 @@ Task<void> work_there(const Shards::Shard& there, const Shards::Shard& home, Sha
 
 }  // namespace detail
 
-// Runs work(broker of the shard, context) on each of `owners` (no shard twice) and returns when all have finished. The others
-// get their messages before the work of `here` begins, so work given out by one shard arrives in the order in which it was
-// given. `owners` views what outlives the task. `context` is shared by all without a lock: each shard writes only what is its own.
+// Runs work(broker of the shard, context) on each of `owners` (no shard twice) and returns when all have finished. Each of the others
+// gets the work that one shard gives out in the order in which it was given. `owners` views what outlives the task. `context` is shared by all without a lock: each shard writes only what is its own.
 template <class Context>
 Task<void> on_shards(const Shards& shards, ShardIndex here, std::span<const ShardIndex> owners,
                      detail::ShardWork<Context> work, Context& context) {

@@ -253,6 +253,7 @@ Result<void> Log::close_clean() {
   TRY(active().seal());
   TRY(take_snapshot(end));
   names_changed_ = true;
+  for (std::size_t i = segment_of(recovery_point_); i < segments_.size(); ++i) segments_[i]->sync_indexes_again();
   TRY_ASSIGN(const FlushJob job, begin_flush());
   TRY(job.run());
   complete_flush(job);

@@ -264,10 +264,9 @@ Result<void> Segment::seal() {
   }
   TRY(offset_index_.entries().write_out());
   TRY(time_index_.entries().write_out());
-  for (IndexFile* index : {&offset_index_.entries(), &time_index_.entries()}) {
-    TRY(index->file());  // Empty ones are created: their absence would mean that they are lost.
-    index->sync_again();  // Whoever took it may have failed unheard, at a stop.
-  }
+  // Empty ones are created: their absence would mean that they are lost.
+  TRY(offset_index_.entries().file());
+  TRY(time_index_.entries().file());
   std::deque<Recent>().swap(recent_);
   if (std::exchange(is_reserved_, false)) TRY(file_->truncate(size_bytes_));  // the rest of the space is free again
   // A later segment begins here, and flushes may no longer cover this one: what was cut off must not come back.
@@ -343,6 +342,11 @@ Result<std::vector<std::shared_ptr<File>>> Segment::files_to_sync() {
     all.push_back(std::move(transactions));
   }
   return all;
+}
+
+void Segment::sync_indexes_again() {
+  offset_index_.entries().sync_again();
+  time_index_.entries().sync_again();
 }
 
 Result<void> Segment::change_suffix(std::string_view suffix) {

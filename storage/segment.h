@@ -93,6 +93,8 @@ class Segment {
 
   // What an fsync of this segment has to cover. May be used on another thread.
   Result<std::vector<std::shared_ptr<File>>> files_to_sync();
+  // Whoever had them to sync may have failed unheard.
+  void sync_indexes_again();
   // The paths of its files that exist, for deletion.
   [[nodiscard]] std::vector<std::string> paths() const;
   // Renames its files to end with `suffix`; open ones stay open.

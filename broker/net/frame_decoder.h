@@ -2,7 +2,7 @@
 //
 // `FrameDecoder` is a core: no socket, no clock. A connection feeds it what it received; it hands out whole frames.
 // Nothing grows with a number that the peer invented: up to 1 MiB is allocated when a length is announced, more only as
-// bytes arrive. Used on the connection's shard only.
+// bytes arrive; memory that is kept (frame_memory.h) is used at once. Used on the connection's shard only.
 #pragma once
 
 #include <cstdint>

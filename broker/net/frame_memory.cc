@@ -34,7 +34,7 @@ struct Block {
   Block* next;
 };
 
-// Of a thread.
+// Of a thread, which opens it with the first block that it takes: who only leaves blocks would keep them for nobody.
 struct Kept {
   struct OfSize {
     Block* first = nullptr;
@@ -48,39 +48,50 @@ struct Kept {
     bytes -= bytes_of(index);
     return std::exchange(sized.first, sized.first->next);
   }
-  ~Kept() {
-    is_over = true;
-    for (std::size_t index = 0; index < kSizes; ++index) {
-      while (sizes[index].first != nullptr) ::operator delete(take(index));
-    }
-  }
 
   std::array<OfSize, kSizes> sizes;
   std::size_t bytes = 0;
+  bool is_open = false;
   bool is_over = false;
 };
 
 thread_local constinit Kept kept{};
 
+// Gives back what a thread has kept when it ends.
+struct Closer {
+  ~Closer() {
+    kept.is_open = false;
+    kept.is_over = true;
+    for (std::size_t index = 0; index < kSizes; ++index) {
+      while (kept.sizes[index].first != nullptr) ::operator delete(kept.take(index));
+    }
+  }
+};
+
+void* take_fresh(std::size_t index) {
+#ifndef KURIER_RECYCLES_NOTHING
+  if (!kept.is_open && !kept.is_over) {
+    static thread_local const Closer closer;
+    kept.is_open = true;
+  }
+#endif
+  return ::operator new(bytes_of(index));
+}
+
 }  // namespace
 
 void* FrameMemory::take(std::size_t bytes) {
   const std::size_t index = index_of(bytes);
-  return kept.sizes[index].first != nullptr ? kept.take(index) : ::operator new(bytes_of(index));
+  return kept.sizes[index].first != nullptr ? kept.take(index) : take_fresh(index);
 }
 
-void FrameMemory::leave(void* block, [[maybe_unused]] std::size_t bytes) noexcept {
-#ifndef KURIER_RECYCLES_NOTHING
+void FrameMemory::leave(void* block, std::size_t bytes) noexcept {
   const std::size_t index = index_of(bytes);
-  if (!kept.is_over && kept.bytes + bytes_of(index) <= kKeptBytesMax) {
-    Kept::OfSize& sized = kept.sizes[index];
-    sized.first = new (block) Block{sized.first};
-    ++sized.count;
-    kept.bytes += bytes_of(index);
-    return;
-  }
-#endif
-  ::operator delete(block);
+  if (!kept.is_open || kept.bytes + bytes_of(index) > kKeptBytesMax) return ::operator delete(block);
+  Kept::OfSize& sized = kept.sizes[index];
+  sized.first = new (block) Block{sized.first};
+  ++sized.count;
+  kept.bytes += bytes_of(index);
 }
 
 bool FrameMemory::has_kept(std::size_t bytes) { return kept.sizes[index_of(bytes)].first != nullptr; }

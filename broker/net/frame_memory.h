@@ -2,7 +2,7 @@
 //
 // A thread keeps some of it for the next frames. Memory fresh from the kernel would be a page fault and a page of zeros for
 // every 4 KiB, and is in no cache. What was not needed for a while goes back (`trim`). A block may be left on another thread
-// than it was taken on. Under a sanitizer nothing is kept, so that what is used too late is seen.
+// than it was taken on; a thread that takes none keeps none. Under a sanitizer nothing is kept, so that what is used too late is seen.
 #pragma once
 
 #include <cstddef>

@@ -185,6 +185,7 @@ void Reactor::Impl::end_round() {
     }
     running_deferred.clear();
   }
+  stood_in = {};
   for (Parcel& parcel : outbox) {
     if (!parcel.callbacks.empty()) deliver(parcel);
   }
@@ -199,7 +200,7 @@ bool Reactor::Impl::may_stand_in(const Parcel& parcel) const {
 }
 
 void Reactor::Impl::deliver(Parcel& parcel) {
-  if (!may_stand_in(parcel)) {
+  if (stood_in > kStandInMax || !may_stand_in(parcel)) {
     if (parcel.wake_for > 0) --parcel.wake_for;
     return parcel.to->post_all(parcel.callbacks);
   }
@@ -212,17 +213,20 @@ void Reactor::Impl::deliver(Parcel& parcel) {
   if (!sleeper.asleep.exchange(false)) return;
   // Where its thread has not gone to sleep yet, or has just woken up, it is told.
   if (!sleeper.turn.try_lock()) return sleeper.wake();
-  // Once it has stopped nobody runs what is posted to it.
-  if (!sleeper.is_running) return sleeper.turn.unlock();
+  // Once it was told to stop nobody but its own thread runs what is posted to it, and nobody once it has stopped.
+  if (!sleeper.is_running || sleeper.stopping.load()) return sleeper.turn.unlock();
   const MonotonicTime began = clock.monotonic();
   running_here = &sleeper;
   is_standing_in = true;
   sleeper.run_for_sleeper();
   is_standing_in = false;
   running_here = this;
-  const bool was_long = clock.monotonic() - began > kStandInMax;
+  const MonotonicClock::duration took = clock.monotonic() - began;
+  stood_in += took;
+  const bool was_long = took > kStandInMax;
   parcel.wake_for = was_long ? parcel.wake_for_next : 0;
-  parcel.wake_for_next = was_long ? std::min(2 * parcel.wake_for_next, kWakeForMax) : 1;
+  parcel.wake_for_next =
+      was_long ? std::min(2 * parcel.wake_for_next, kWakeForMax) : std::max(1U, parcel.wake_for_next / 2);
 }
 
 // By a thread that has its turn; gives it back. What has come meanwhile is left to the thread itself.

@@ -9,7 +9,8 @@
 //
 // Reactors of one team stand in for each other: a thread that has a little to say to one that sleeps does that one's posted work
 // itself, at the end of its own round, instead of waking it. What a reactor runs still runs one after the other and never at
-// the same time: whoever runs it has its turn. But not always on the same thread. See docs/decisions/0005-standing-in.md.
+// the same time: whoever runs it has its turn. But not always on the same thread. See docs/decisions/0005-standing-in.md. A reactor
+// of a team is destroyed when the threads of all of the team have ended.
 #pragma once
 
 #include <memory>

@@ -63,13 +63,14 @@ struct Reactor::Impl {
   struct Parcel {
     Impl* to;
     std::vector<Callback> callbacks;
-    // Standing in took long: so many parcels are given to the thread itself, each time twice as many.
+    // Standing in took long: so many parcels are given to the thread itself, each time twice as many; half as many when it did not.
     std::uint32_t wake_for = 0;
     std::uint32_t wake_for_next = 1;
   };
   std::vector<Callback> deferred;
   std::vector<Callback> running_deferred;
   std::vector<Parcel> outbox;
+  MonotonicClock::duration stood_in{};  // at the end of this round
   Parcel& parcel_for(Impl* to);
   [[nodiscard]] bool may_stand_in(const Parcel& parcel) const;
   void deliver(Parcel& parcel);

@@ -11,7 +11,7 @@ namespace kurier::net {
 
 std::size_t core_count() { return std::max(1U, std::thread::hardware_concurrency()); }
 
-ThreadPool::ThreadPool(const std::string& name, std::size_t threads) {
+ThreadPool::ThreadPool(const std::string& name, std::size_t threads) : count_(threads) {
   KURIER_CHECK(threads > 0);
   for (std::size_t i = 0; i < threads; ++i) {
     threads_.emplace_back([this] { work_loop(); });
@@ -22,11 +22,14 @@ ThreadPool::ThreadPool(const std::string& name, std::size_t threads) {
 ThreadPool::~ThreadPool() { stop(); }
 
 void ThreadPool::stop() {
-  std::deque<Waiting> dropped;
+  std::deque<Entry> dropped;
   {
     const std::lock_guard lock(mutex_);
     draining_ = true;
-    dropped.swap(waiting_);
+    for (Entry& entry : queue_) {
+      if (entry.home != nullptr) dropped.push_back(std::move(entry));
+    }
+    std::erase_if(queue_, [](const Entry& entry) { return !entry.work; });
   }
   dropped.clear();
   changed_.notify_all();
@@ -37,7 +40,7 @@ void ThreadPool::stop() {
 void ThreadPool::run(Callback work) {
   {
     const std::lock_guard lock(mutex_);
-    queue_.push_back(std::move(work));
+    queue_.push_back({.work = std::move(work), .home = nullptr, .make = {}});
   }
   changed_.notify_one();
 }
@@ -45,52 +48,46 @@ void ThreadPool::run(Callback work) {
 void ThreadPool::run_when_free(Executor& home, MakeWork make) {
   {
     const std::lock_guard lock(mutex_);
-    if (is_busy()) {
-      waiting_.push_back({&home, std::move(make)});
-      return;
+    if (!queue_.empty() || !is_free()) {
+      queue_.push_back({.work = {}, .home = &home, .make = std::move(make)});
+      return changed_.notify_one();
     }
+    ++making_;
   }
   make_and_run(std::move(make));
 }
 
+// By the executor that wants it; a thread is kept for it.
 void ThreadPool::make_and_run(MakeWork make) {
-  if (Callback work = make()) return run(std::move(work));
-  std::unique_lock lock(mutex_);
-  auto next = next_waiting();
-  lock.unlock();
-  begin(std::move(next));
-}
-
-std::optional<ThreadPool::Waiting> ThreadPool::next_waiting() {
-  if (waiting_.empty() || is_busy()) return std::nullopt;
-  Waiting next = std::move(waiting_.front());
-  waiting_.pop_front();
-  return next;
-}
-
-void ThreadPool::begin(std::optional<Waiting> next) {
-  if (!next) return;
-  next->home->post([this, make = std::move(next->make)]() mutable { make_and_run(std::move(make)); });
+  Callback work = make();
+  {
+    const std::lock_guard lock(mutex_);
+    --making_;
+    if (work) queue_.push_front({.work = std::move(work), .home = nullptr, .make = {}});
+  }
+  changed_.notify_one();
 }
 
 void ThreadPool::work_loop() {
   std::unique_lock lock(mutex_);
   while (true) {
-    changed_.wait(lock, [this] { return draining_ || !queue_.empty(); });
+    changed_.wait(lock, [this] { return draining_ || (!queue_.empty() && is_free()); });
     if (queue_.empty()) return;
-    Callback work = std::move(queue_.front());
+    Entry entry = std::move(queue_.front());
     queue_.pop_front();
+    if (entry.home != nullptr) {
+      ++making_;
+      lock.unlock();
+      entry.home->post([this, make = std::move(entry.make)]() mutable { make_and_run(std::move(make)); });
+      lock.lock();
+      continue;
+    }
     ++running_;
     lock.unlock();
-    work();
-    work = nullptr;  // What it holds is released outside the lock.
+    entry.work();
+    entry.work = nullptr;  // What it holds is released outside the lock.
     lock.lock();
     --running_;
-    if (auto next = next_waiting()) {
-      lock.unlock();
-      begin(std::move(next));
-      lock.lock();
-    }
   }
 }
 

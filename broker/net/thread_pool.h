@@ -6,7 +6,6 @@
 #include <cstddef>
 #include <deque>
 #include <mutex>
-#include <optional>
 #include <string>
 #include <thread>
 #include <vector>
@@ -33,23 +32,23 @@ class ThreadPool final : public WorkPool {
   void stop();
 
  private:
-  struct Waiting {
-    Executor* home;
+  // Work, or what makes it when its turn comes.
+  struct Entry {
+    Callback work;
+    Executor* home = nullptr;
     MakeWork make;
   };
 
   void work_loop();
   void make_and_run(MakeWork make);
-  // Of a pool that is locked.
-  [[nodiscard]] bool is_busy() const { return running_ + queue_.size() >= threads_.size(); }
-  [[nodiscard]] std::optional<Waiting> next_waiting();
-  void begin(std::optional<Waiting> next);
+  [[nodiscard]] bool is_free() const { return running_ + making_ < count_; }
 
+  const std::size_t count_;
   std::mutex mutex_;
   std::condition_variable changed_;
-  std::deque<Callback> queue_;
-  std::deque<Waiting> waiting_;
+  std::deque<Entry> queue_;
   std::size_t running_ = 0;
+  std::size_t making_ = 0;  // threads that are kept for work that is about to be made
   bool draining_ = false;
   std::vector<std::thread> threads_;
 };

@@ -19,6 +19,7 @@ namespace {
 
 constexpr std::size_t kMessageBytes = 128;
 constexpr std::size_t kReceivedBytesMax = 65'536;
+constexpr std::uint64_t kInFlightMax = 64;
 
 double microseconds(std::chrono::nanoseconds duration) { return static_cast<double>(duration.count()) / 1e3; }
 
@@ -48,8 +49,11 @@ class Sender {
   }
 
  private:
+  // No more at once than the sockets hold, so that nobody waits for room; what was due counts as late.
+  [[nodiscard]] bool may_send() const { return sent_ < count_ && sent_ - received_ < kInFlightMax; }
+
   Result<void> send_due() {
-    for (; sent_ < count_ && schedule_.time_of(sent_) <= loop_.now(); ++sent_) {
+    for (; may_send() && schedule_.time_of(sent_) <= loop_.now(); ++sent_) {
       if (::send(socket_.number(), message_.data(), message_.size(), MSG_NOSIGNAL) !=
           static_cast<ssize_t>(message_.size()))
         return std::unexpected(error_from_errno(errno, "send"));
@@ -59,7 +63,7 @@ class Sender {
 
   // For the next to be due, or for an answer, at most until the deadline.
   Result<void> wait() {
-    const MonotonicTime next = sent_ < count_ ? std::min(schedule_.time_of(sent_), loop_.deadline) : loop_.deadline;
+    const MonotonicTime next = may_send() ? std::min(schedule_.time_of(sent_), loop_.deadline) : loop_.deadline;
     const auto left = std::max<std::chrono::nanoseconds>(next - loop_.now(), std::chrono::nanoseconds(1));
     itimerspec at{};
     at.it_value.tv_sec = static_cast<time_t>(left.count() / 1'000'000'000);

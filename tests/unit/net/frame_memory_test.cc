@@ -3,6 +3,7 @@
 #include <catch2/catch.hpp>
 #include <cstring>
 #include <set>
+#include <thread>
 #include <vector>
 
 #include "base/recycled_memory.h"
@@ -56,6 +57,15 @@ TEST_CASE("a block that was left is taken again, also for a size near it") {
   CHECK(!FrameMemory::has_kept(1'000'000));
   leave(again, 1'048'576);
   trim_all();
+}
+
+TEST_CASE("a thread that takes none keeps none") {
+  const auto blocks = take(3, 100'000);
+  std::thread other([&] {
+    leave(blocks, 100'000);
+    CHECK(FrameMemory::kept_bytes() == 0);
+  });
+  other.join();
 }
 
 TEST_CASE("no more is kept than a thread may, and what was not needed goes") {

@@ -72,6 +72,28 @@ TEST_CASE("work that waits for a thread is made when one is free, by the executo
   ran.get_future().get();
 }
 
+TEST_CASE("what waits to be made keeps its place before what came later") {
+  ManualExecutor home;
+  net::ThreadPool pool("test", 1);
+  std::promise<void> go_on;
+  pool.run([wait = go_on.get_future()]() mutable { wait.get(); });
+  std::vector<int> order;
+  std::promise<void> all;
+  pool.run_when_free(home, [&] { return Callback([&] { order.push_back(1); }); });
+  pool.run([&] { order.push_back(2); });
+  pool.run_when_free(home, [&] {
+    return Callback([&] {
+      order.push_back(3);
+      all.set_value();
+    });
+  });
+  go_on.set_value();
+  home.run_next();
+  home.run_next();
+  all.get_future().get();
+  CHECK(order == std::vector{1, 2, 3});
+}
+
 TEST_CASE("a thread that is free is given work at once; what still waits at the stop is dropped") {
   ManualExecutor home;
   net::ThreadPool pool("test", 1);

@@ -34,6 +34,21 @@ std::size_t nullable_view_bytes(const std::optional<ByteView>& view) {
   return view ? varint_bytes(static_cast<std::int64_t>(view->size())) + view->size() : 1;
 }
 
+struct LongVarint {
+  std::uint64_t value = 0;
+  const std::byte* end = nullptr;  // behind it; null: it has no end
+};
+
+LongVarint long_varint(const std::byte* at, const std::byte* end, unsigned bytes_max) {
+  std::uint64_t value = 0;
+  for (unsigned i = 0; i < bytes_max && at != end; ++i) {
+    const auto byte = static_cast<std::uint64_t>(*at++);
+    value |= (byte & 0x7f) << (7 * i);
+    if ((byte & 0x80) == 0) return {value, at};
+  }
+  return {};
+}
+
 }  // namespace
 
 std::int8_t VarintReader::int8() {
@@ -41,15 +56,16 @@ std::int8_t VarintReader::int8() {
   return byte.empty() ? std::int8_t{0} : static_cast<std::int8_t>(byte.front());
 }
 
-std::uint64_t VarintReader::unsigned_varint(unsigned bytes_max) {
-  std::uint64_t value = 0;
-  for (unsigned i = 0; i < bytes_max && at_ != end_; ++i) {
-    const auto byte = static_cast<std::uint64_t>(*at_++);
-    value |= (byte & 0x7f) << (7 * i);
-    if ((byte & 0x80) == 0) return value;
+// Nearly all are of one byte.
+inline std::uint64_t VarintReader::unsigned_varint(unsigned bytes_max) {
+  if (at_ != end_ && static_cast<std::uint8_t>(at_[0]) < 0x80) return static_cast<std::uint64_t>(*at_++);
+  const LongVarint found = long_varint(at_, end_, bytes_max);
+  if (found.end == nullptr) {
+    fail();
+  } else {
+    at_ = found.end;
   }
-  fail();
-  return 0;
+  return found.value;
 }
 
 std::int32_t VarintReader::varint() {

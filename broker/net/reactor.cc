@@ -21,6 +21,8 @@ constexpr std::size_t kStandInCallbacksMax = 4;
 // What took longer than about what it costs to wake two threads will be done by the thread itself.
 constexpr std::chrono::microseconds kStandInMax(50);
 constexpr std::uint32_t kWakeForMax = 64;  // parcels
+// Over so long it is decided whether a thread has time for others.
+constexpr std::chrono::milliseconds kWindow(2);
 
 // Owns a task that nobody awaits; its frame destroys itself at the end.
 struct Detached {
@@ -94,6 +96,7 @@ void Reactor::Impl::run() {
   running_here = this;
   take_turn();
   is_running = true;
+  window_began = clock.monotonic();
   wait_for_wake();
   while (!stopping.load()) {
     run_posted();
@@ -121,8 +124,15 @@ void Reactor::Impl::run() {
 void Reactor::Impl::sleep() {
   has_turn = false;
   turn.unlock();
+  const MonotonicTime began = clock.monotonic();
   context.run_one();
   take_turn();
+  const MonotonicTime now = clock.monotonic();
+  slept += now - began;
+  if (now - window_began < kWindow) return;
+  is_mostly_asleep = 2 * slept > now - window_began;
+  window_began = now;
+  slept = {};
 }
 
 // One read of the eventfd for all wake-ups since the last.
@@ -193,7 +203,7 @@ void Reactor::Impl::end_round() {
 
 bool Reactor::Impl::may_stand_in(const Parcel& parcel) const {
   const void* const own_team = team.load(std::memory_order_relaxed);
-  return own_team != nullptr && !is_standing_in && parcel.wake_for == 0 &&
+  return own_team != nullptr && is_mostly_asleep && !is_standing_in && parcel.wake_for == 0 &&
          parcel.callbacks.size() <= kStandInCallbacksMax &&
          parcel.to->team.load(std::memory_order_relaxed) == own_team &&
          parcel.to->asleep.load(std::memory_order_relaxed);

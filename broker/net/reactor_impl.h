@@ -71,6 +71,10 @@ struct Reactor::Impl {
   std::vector<Callback> running_deferred;
   std::vector<Parcel> outbox;
   MonotonicClock::duration stood_in{};  // at the end of this round
+  // A thread that is busy may lose its core while it has two turns: it stands in for nobody.
+  bool is_mostly_asleep = true;
+  MonotonicTime window_began{};
+  MonotonicClock::duration slept{};
   Parcel& parcel_for(Impl* to);
   [[nodiscard]] bool may_stand_in(const Parcel& parcel) const;
   void deliver(Parcel& parcel);

@@ -124,7 +124,7 @@ Node::Node(config::LoadedConfig config, MonotonicTime started) : config_(std::mo
   for (std::size_t i = 0; i < runtimes_.size(); ++i) {
     if (i > 0) threads_.push_back(std::make_unique<net::ReactorThread>(fmt::format("shard-{}", i), clock_));
     runtimes_[i].reactor = i > 0 ? &threads_.back()->reactor() : &main_;
-    runtimes_[i].reactor->join_team(this);
+    if (runtimes_.size() > 1) runtimes_[i].reactor->join_team(this);
   }
 }
 

@@ -62,7 +62,7 @@ Result<void> IndexFile::read(std::uint64_t index, MutableByteView entry) {
   return {};
 }
 
-// `count` entries from `first` on, which the file holds.
+// As many entries from `first` on as fit into `stretch`, which the file holds.
 Result<void> IndexFile::read_stretch(std::uint64_t first, MutableByteView stretch) {
   TRY_ASSIGN(const auto from, file());
   TRY_ASSIGN(const std::size_t size_bytes, from->read_at(first * entry_bytes_, stretch));

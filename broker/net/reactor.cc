@@ -124,9 +124,11 @@ void Reactor::Impl::run() {
 void Reactor::Impl::sleep() {
   has_turn = false;
   turn.unlock();
-  const MonotonicTime began = clock.monotonic();
+  const bool has_team = team.load(std::memory_order_relaxed) != nullptr;  // else nobody asks how long it slept
+  const MonotonicTime began = has_team ? clock.monotonic() : MonotonicTime{};
   context.run_one();
   take_turn();
+  if (!has_team) return;
   const MonotonicTime now = clock.monotonic();
   slept += now - began;
   if (now - window_began < kWindow) return;

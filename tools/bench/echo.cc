@@ -21,8 +21,6 @@ constexpr std::size_t kMessageBytes = 128;
 constexpr std::size_t kReceivedBytesMax = 65'536;
 constexpr std::uint64_t kInFlightMax = 64;
 
-double microseconds(std::chrono::nanoseconds duration) { return static_cast<double>(duration.count()) / 1e3; }
-
 // Until the other end is closed.
 void send_back(const Descriptor& socket) {
   Bytes buffer(kReceivedBytesMax);
@@ -116,18 +114,6 @@ Result<Histogram> measure_echo(const Loop& loop, double rate, std::uint64_t coun
   ::shutdown(ends.first.number(), SHUT_RDWR);
   peer.join();
   return latency;
-}
-
-JsonObject to_json(const Histogram& latency) {
-  JsonObject json;
-  json.add("count", latency.count());
-  json.add("mean", microseconds(latency.mean()));
-  json.add("p50", microseconds(latency.percentile(0.5)));
-  json.add("p90", microseconds(latency.percentile(0.9)));
-  json.add("p99", microseconds(latency.percentile(0.99)));
-  json.add("p99_9", microseconds(latency.percentile(0.999)));
-  json.add("max", microseconds(latency.max()));
-  return json;
 }
 
 }  // namespace kurier::bench

@@ -12,7 +12,5 @@ namespace kurier::bench {
 // `count` messages, `rate` a second: each from when it was due until it is back (no coordinated omission). Blocks the
 // calling thread, which is the one that sends. kTimeout at the loop's deadline.
 Result<Histogram> measure_echo(const Loop& loop, double rate, std::uint64_t count);
-// Microseconds: count, mean, p50, p90, p99, p99_9, max.
-JsonObject to_json(const Histogram& latency);
 
 }  // namespace kurier::bench

@@ -16,6 +16,7 @@
 
 #include "base/crc32c.h"
 #include "tools/bench/echo.h"
+#include "tools/bench/latency_json.h"
 #include "tools/bench/loopback.h"
 #include "tools/bench/workloads.h"
 

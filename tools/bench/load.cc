@@ -12,7 +12,7 @@
 
 #include "broker/net/signals.h"
 #include "tools/bench/consumer.h"
-#include "tools/bench/echo.h"
+#include "tools/bench/latency_json.h"
 #include "tools/bench/process.h"
 #include "tools/bench/producer.h"
 #include "tools/bench/workloads.h"

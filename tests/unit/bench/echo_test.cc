@@ -5,6 +5,7 @@
 
 #include "broker/net/system_clock.h"
 #include "broker/net/thread_pool.h"
+#include "tools/bench/latency_json.h"
 #include "tools/bench/loopback.h"
 
 using namespace kurier;

@@ -4,10 +4,11 @@ import contextlib
 import pathlib
 import shutil
 import tempfile
+import time
 
 from disk import ApacheKafka
 from harness import Kurier
-from messages import Client
+from messages import Client, ask
 
 MASK = "masked"
 # What kurier takes from the stock server.properties, and Apache Kafka only if it is told so.
@@ -108,6 +109,27 @@ class Conversation:
         return answers[0]
 
 
+def wait_until_all_is_led(node):
+    """Apache Kafka answers before it leads what its directory holds: its election is a record that it has yet to read."""
+    deadline = time.monotonic() + 60
+    while missing := not_led(node):
+        assert time.monotonic() < deadline, f"Apache Kafka does not lead {missing}"
+
+
+def not_led(node):
+    """Names and partitions, with the error that Metadata or the leader tells."""
+    topics = ask(node.port, "Metadata", 12, topics=None)["topics"]
+    found = [(topic["name"], partition["partition_index"], partition["error_code"])
+             for topic in topics for partition in topic["partitions"] if partition["error_code"]]
+    if found or not topics:
+        return found
+    answer = ask(node.port, "ListOffsets", 7, replica_id=-1, topics=[
+        {"name": topic["name"], "partitions": [{"partition_index": partition["partition_index"], "timestamp": -1}
+                                               for partition in topic["partitions"]]} for topic in topics])
+    return [(topic["name"], partition["partition_index"], partition["error_code"])
+            for topic in answer["topics"] for partition in topic["partitions"] if partition["error_code"]]
+
+
 @contextlib.contextmanager
 def pair(classpath, prepare, settings=()):
     """`prepare(node)` fills the directory of a running kurier, which is then stopped and copied for Apache Kafka."""
@@ -124,6 +146,7 @@ def pair(classpath, prepare, settings=()):
             kafka = ApacheKafka(classpath, second, (*STOCK, *settings))
             first.start()
             kafka.wait_until_ready()
+            wait_until_all_is_led(second)
             both = Pair(first, second)
             both.prepared = prepared
             yield both

@@ -104,6 +104,7 @@ def paced(node, pid):
         assert 1.4 < run["seconds"] < 10, run
         is_spread(run["produce_latency_us"], rate)
         is_spread(run["end_to_end_latency_us"], rate)
+        is_spread(run["sent_late_us"], rate)
 
 
 def omits_nothing(node):
@@ -128,6 +129,9 @@ def omits_nothing(node):
     assert latency["max"] > 400_000 and latency["p90"] > 150_000, latency
     is_spread(result["end_to_end_latency_us"], 400)
     assert result["end_to_end_latency_us"]["p90"] > 150_000, result
+    # The client itself went on sending: what is not sent because of the broker would not be late here, but missing.
+    is_spread(result["sent_late_us"], 400)
+    assert result["sent_late_us"]["p90"] < 150_000, result
 
 
 def connections(node, pid):

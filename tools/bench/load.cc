@@ -283,9 +283,11 @@ Task<Result<void>> Load::run_on_topic(JsonObject& result) {
 
 void Load::report_produced(JsonObject& result, double took_s) const {
   Histogram latency;
+  Histogram sent_late;
   std::uint64_t requests = 0;
   for (const auto& producer : producers_) {
     requests += producer->plan().requests;
+    sent_late.merge(producer->sent_late());
     for (const auto one : producer->latencies()) latency.record(one);
   }
   const std::uint64_t batches = planned_batches();
@@ -297,6 +299,7 @@ void Load::report_produced(JsonObject& result, double took_s) const {
   result.add("produced_mb_per_s", static_cast<double>(bytes) / 1e6 / took_s);
   result.add("produce_requests_per_s", static_cast<double>(requests) / took_s);
   if (latency.count() > 0) result.add("produce_latency_us", to_json(latency));
+  if (sent_late.count() > 0) result.add("sent_late_us", to_json(sent_late));
 }
 
 void Load::report_consumed(JsonObject& result, double took_s) const {

@@ -133,6 +133,7 @@ Task<Result<void>> Producer::send_all(std::optional<Pace> pace) {
         co_return fail(Failure::kExhausted,
                        fmt::format("{} requests are not answered: the rate is too high", in_flight_.size()));
       }
+      if (meant_for >= measured_from_) sent_late_.record(loop_.now() - meant_for);
     } else if (options_.acks != 0) {
       while (in_flight_.size() >= options_.in_flight && !receiver_ended_) co_await room_;
       meant_for = loop_.now();

@@ -45,6 +45,8 @@ class Producer {
   [[nodiscard]] const ConnectionPlan& plan() const { return plan_; }
   [[nodiscard]] Channel& channel() { return *channel_; }
   [[nodiscard]] const std::vector<MonotonicClock::duration>& latencies() const { return latencies_; }
+  // On a schedule: how long after it was due this side began to send each request.
+  [[nodiscard]] const Histogram& sent_late() const { return sent_late_; }
 
  private:
   // One of the requests that this connection sends in turn: what lies before, between and after its batches.
@@ -78,6 +80,7 @@ class Producer {
   std::deque<MonotonicTime> in_flight_;  // when each was sent, or due
   MonotonicTime measured_from_;
   std::vector<MonotonicClock::duration> latencies_;
+  Histogram sent_late_;
   Signal room_;
   bool receiver_ended_ = false;
 };

@@ -56,6 +56,10 @@ def consumed(percentile):
     return lambda result: result["end_to_end_latency_us"][percentile] / 1e3
 
 
+def sent_late(percentile):
+    return lambda result: result["sent_late_us"][percentile] / 1e3
+
+
 PRODUCE = {"produce16": "produce, 16 KiB batches", "produce64": "produce, 64 KiB batches", "produce1m": "produce, 1 MB batches"}
 FETCH = {"fetch1m": "fetch, 1 MiB a partition", "fetch64": "fetch, 64 KiB a partition"}
 USER_AT_MOST = {"produce16": 0.15, "produce64": 0.2, "produce1m": 0.15}
@@ -75,6 +79,8 @@ FIGURES = [
     Figure("latency", "acknowledged at 1,000 requests/s, p50", "ms", acknowledged("p50")),
     Figure("latency", "acknowledged at 1,000 requests/s, p99", "ms", acknowledged("p99"), at_most=0.25),
     Figure("latency", "acknowledged at 1,000 requests/s, p99.9", "ms", acknowledged("p99_9"), at_most=0.15),
+    Figure("latency", "of it, the client late in sending, p99", "ms", sent_late("p99")),
+    Figure("latency", "of it, the client late in sending, p99.9", "ms", sent_late("p99_9")),
     Figure("latency", "produce to consume at 1,000/s, p50", "ms", consumed("p50"), at_most=0.6),
     Figure("latency", "produce to consume at 1,000/s, p99", "ms", consumed("p99"), at_most=0.2),
     Figure("partitions", "2,000 partitions created until all are served", "s", lambda r: r["served_seconds"], at_most=0.2),

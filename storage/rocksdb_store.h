@@ -1,7 +1,7 @@
 // RocksDbStore: a KeyValueStore in a RocksDB database, the only place that knows of RocksDB.
 //
 // One database for the node's views (kurier.state.dir), small: write buffers of 1 MiB, a block cache of 8 MiB that also
-// holds indexes and filters, few open files, no log of its own (what was not flushed is made anew from the partitions'
+// holds indexes and filters in pieces, few open files, no log of its own (what was not flushed is made anew from the partitions'
 // logs). Opening and writing may block: on a pool. RocksDB flushes and compacts on two threads of its own.
 #pragma once
 

@@ -161,3 +161,16 @@ TEST_CASE("a store that cannot be opened says so, and is tried again") {
   REQUIRE(directory.files.make_directories(path).has_value());
   CHECK(state.open().has_value());
 }
+
+TEST_CASE("starts leave nothing behind, however many there are") {
+  Directory directory;
+  const auto count = [&] { return directory.files.list(directory.path + "/views").value().size(); };
+  std::size_t after_one = 0;
+  for (int start = 1; start <= 5; ++start) {
+    StateStore state(directory.files, directory.path);
+    REQUIRE(state.open().has_value());
+    state.close();
+    if (start == 2) after_one = count();
+  }
+  CHECK(count() == after_one);
+}

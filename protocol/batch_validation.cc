@@ -7,6 +7,7 @@
 #include "base/crc32c.h"
 #include "protocol/compression.h"
 #include "protocol/record.h"
+#include "protocol/record_summary.h"
 
 namespace kurier::protocol {
 namespace {
@@ -126,8 +127,39 @@ class RecordRules {
   RecordRules(const RecordBatchView& batch, const BatchRules& rules, Timestamp now, bool compressed, bool keeps_offsets)
       : batch_(batch), rules_(rules), now_(now), compressed_(compressed), keeps_offsets_(keeps_offsets) {}
 
-  // Walks all; the verdict on them.
-  BatchVerdict check(ByteView payload) {
+  // The verdict on them. Nearly always they are fine; whoever has to say what is not walks them once more.
+  BatchVerdict check(ByteView payload) { return are_fine(payload) ? BatchVerdict{} : examine(payload); }
+
+  [[nodiscard]] Timestamp max_timestamp() const { return max_timestamp_; }
+
+ private:
+  // False also where a record may be out of range only because the times are so far apart that differences wrap.
+  bool are_fine(ByteView payload) {
+    if (batch_.timestamp_type() == TimestampType::kLogAppendTime) return false;
+    const auto records = summarize_records(payload, batch_.record_count());
+    if (!records || (rules_.compact && !records->all_have_keys)) return false;
+    const std::int64_t base = batch_.base_timestamp().value();
+    std::int64_t earliest = 0;
+    std::int64_t latest = 0;
+    if (__builtin_add_overflow(base, records->timestamp_delta_min, &earliest) ||
+        __builtin_add_overflow(base, records->timestamp_delta_max, &latest)) {
+      return false;
+    }
+    if (rules_.timestamp_type == TimestampType::kCreateTime && !are_in_range(earliest, latest)) return false;
+    max_timestamp_ = std::max(max_timestamp_, Timestamp(latest));
+    return true;
+  }
+
+  [[nodiscard]] bool are_in_range(std::int64_t earliest, std::int64_t latest) const {
+    std::int64_t age_max = 0;
+    std::int64_t age_min = 0;
+    return !__builtin_sub_overflow(now_.value(), earliest, &age_max) &&
+           !__builtin_sub_overflow(now_.value(), latest, &age_min) && age_max <= rules_.before_ms_max &&
+           age_min >= -rules_.after_ms_max;
+  }
+
+  // Walks all, and lists what is wrong with them.
+  BatchVerdict examine(ByteView payload) {
     RecordReader reader(batch_, payload);
     std::int32_t misplaced = -1;
     for (std::int32_t index = 0; const RecordView* record = reader.next(); ++index) {
@@ -146,9 +178,6 @@ class RecordRules {
     return {};
   }
 
-  [[nodiscard]] Timestamp max_timestamp() const { return max_timestamp_; }
-
- private:
   bool check_key(std::int32_t index, const RecordView& record) {
     if (!rules_.compact || record.key) return true;
     return add(index, [&] {

@@ -94,6 +94,31 @@ std::optional<ByteView> VarintReader::nullable_view() {
   return view(static_cast<std::size_t>(size));
 }
 
+namespace {
+
+bool read_body(VarintReader body, RecordView& record, std::int64_t& timestamp_delta) {
+  record.attributes = body.int8();
+  timestamp_delta = body.varlong();
+  record.offset_delta = body.varint();
+  record.key = body.nullable_view();
+  record.value = body.nullable_view();
+  record.header_count = body.varint();
+  record.headers = body.rest();
+  return body.ok() && headers_fit(record.headers, record.header_count);
+}
+
+}  // namespace
+
+bool headers_fit(ByteView headers, std::int32_t count) {
+  if (count < 0) return false;
+  VarintReader reader(headers);
+  for (std::int32_t i = 0; i < count && reader.ok(); ++i) {
+    if (!reader.nullable_view()) return false;  // its name
+    reader.nullable_view();
+  }
+  return reader.ok() && reader.remaining() == 0;
+}
+
 std::optional<HeaderReader::Header> HeaderReader::next() {
   if (left_ <= 0 || !reader_.ok()) return std::nullopt;
   --left_;
@@ -101,6 +126,16 @@ std::optional<HeaderReader::Header> HeaderReader::next() {
   header.name = reader_.nullable_view().value_or(ByteView{});
   header.value = reader_.nullable_view();
   return header;
+}
+
+std::string_view read_record(VarintReader& reader, RecordView& record, std::int64_t& timestamp_delta) {
+  const std::int32_t length = reader.varint();
+  if (!reader.ok()) return "the batch ends before its last record";
+  if (length < 0) return "a record has a negative length";
+  const ByteView body = reader.view(static_cast<std::size_t>(length));
+  if (!reader.ok()) return "a record goes on beyond the end of the batch";
+  if (!read_body(VarintReader(body), record, timestamp_delta)) return "what is in a record does not fit its length";
+  return {};
 }
 
 RecordReader::RecordReader(const RecordBatchView& batch, ByteView payload)
@@ -120,34 +155,14 @@ const RecordView* RecordReader::fail(std::string_view why) {
 
 const RecordView* RecordReader::next() {
   if (!ok() || records_read_ >= count_) return nullptr;
-  const std::int32_t length = reader_.varint();
-  if (!reader_.ok()) return fail("the batch ends before its last record");
-  if (length < 0) return fail("a record has a negative length");
-  const ByteView body = reader_.view(static_cast<std::size_t>(length));
-  if (!reader_.ok()) return fail("a record goes on beyond the end of the batch");
-  if (!read_body(VarintReader(body))) return fail("what is in a record does not fit its length");
+  std::int64_t timestamp_delta = 0;
+  if (const std::string_view why = read_record(reader_, record_, timestamp_delta); !why.empty()) return fail(why);
+  record_.timestamp = log_append_time_.value_or(Timestamp(wrapping_sum(base_timestamp_.value(), timestamp_delta)));
+  record_.offset = Offset(wrapping_sum(base_offset_.value(), record_.offset_delta));
   ++records_read_;
   if (records_read_ == count_ && reader_.remaining() > 0)
     return fail("there are bytes behind the last record of the batch");
   return &record_;
-}
-
-bool RecordReader::read_body(VarintReader body) {
-  record_.attributes = body.int8();
-  const std::int64_t timestamp_delta = body.varlong();
-  record_.timestamp = log_append_time_.value_or(Timestamp(wrapping_sum(base_timestamp_.value(), timestamp_delta)));
-  record_.offset_delta = body.varint();
-  record_.offset = Offset(wrapping_sum(base_offset_.value(), record_.offset_delta));
-  record_.key = body.nullable_view();
-  record_.value = body.nullable_view();
-  record_.header_count = body.varint();
-  record_.headers = body.rest();
-  if (!body.ok() || record_.header_count < 0) return false;
-  for (std::int32_t i = 0; i < record_.header_count && body.ok(); ++i) {
-    if (!body.nullable_view()) return false;  // its name
-    body.nullable_view();
-  }
-  return body.ok() && body.remaining() == 0;
 }
 
 void append_varint(Bytes& to, std::int32_t value) { append_varlong(to, value); }

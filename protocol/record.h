@@ -65,6 +65,12 @@ class HeaderReader {
   std::int32_t left_;
 };
 
+// Whether `headers` are as many as that, and nothing else.
+[[nodiscard]] bool headers_fit(ByteView headers, std::int32_t count);
+
+// Reads the next record but for `offset` and `timestamp`, which only the batch tells; why it does not fit, if it does not.
+[[nodiscard]] std::string_view read_record(VarintReader& reader, RecordView& record, std::int64_t& timestamp_delta);
+
 class RecordReader {
  public:
   // `payload`: the batch's records, uncompressed; it must outlive the reader.
@@ -79,7 +85,6 @@ class RecordReader {
 
  private:
   const RecordView* fail(std::string_view why);
-  bool read_body(VarintReader body);
 
   VarintReader reader_;
   const std::int32_t count_;

@@ -53,7 +53,7 @@ struct ShortVarints {
 };
 
 // Any record. This and `ends_with_headers` are rarely called, and keep the registers of the loop that calls them: without
-// preserve_most it would have half of its variables in memory, 15 instructions a record.
+// preserve_most it would have half of its variables in memory, ten instructions a record.
 [[clang::preserve_most, gnu::noinline]] Skimmed read(const std::byte* from, const std::byte* end) {
   VarintReader reader(ByteView(from, end));
   RecordView record;

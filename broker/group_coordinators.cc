@@ -144,14 +144,14 @@ void GroupCoordinators::save_last(const std::shared_ptr<Partition>& partition, O
                                   std::move_only_function<void()> save) {
   if (is_stopping_) {
     last_saves_.push_back({partition, end, std::move(save)});
-  } else if (partition->log().recovery_point() >= end) {
+  } else if (partition->log().durable_end() >= end) {
     ports_.reads.run(std::move(save));
   }
 }
 
 void GroupCoordinators::save_views() {
   for (LastSave& last : std::exchange(last_saves_, {})) {
-    if (last.partition->log().recovery_point() >= last.end) last.save();
+    if (last.partition->log().durable_end() >= last.end) last.save();
   }
 }
 

@@ -18,7 +18,7 @@ constexpr std::chrono::milliseconds kFlushIntervalMax = std::chrono::hours(24 * 
 replication::LogPosition position_of(const storage::Log& log) {
   // A single replica's log is replicated as far as it goes.
   const bool durable_only = log.config().flush_messages == 1;
-  const Offset replicated = durable_only ? log.recovery_point() : log.log_end_offset();
+  const Offset replicated = durable_only ? log.durable_end() : log.log_end_offset();
   return {log.log_end_offset(), replicated, replicated, log.first_unstable_offset()};
 }
 
@@ -38,7 +38,7 @@ Partition::Partition(PartitionPorts ports, std::string topic, TopicId topic_id, 
 }
 
 Result<void> Partition::begin() {
-  if (!syncs_every_append() || log_->recovery_point() == log_->log_end_offset()) return {};
+  if (!syncs_every_append() || log_->durable_end() == log_->log_end_offset()) return {};
   TRY_ASSIGN(const storage::FlushJob job, log_->begin_flush());
   TRY(job.run());
   log_->complete_flush(job);
@@ -135,7 +135,7 @@ void Partition::arm_deadline() {
 }
 
 void Partition::flush_if_due() {
-  const std::int64_t unflushed = log_->log_end_offset() - log_->recovery_point();
+  const std::int64_t unflushed = log_->log_end_offset() - log_->durable_end();
   if (!flush_waiters_.empty()) start_flush();
   if (unflushed > 0 && static_cast<std::uint64_t>(unflushed) >= log_->config().flush_messages) start_flush();
   arm_flush_timer();
@@ -143,7 +143,7 @@ void Partition::flush_if_due() {
 
 // flush.ms: the first append that is not on the disk begins the time.
 void Partition::arm_flush_timer() {
-  const bool is_dirty = log_->recovery_point() < log_->log_end_offset();
+  const bool is_dirty = log_->durable_end() < log_->log_end_offset();
   if (flush_timer_ != 0 || flushing_ || offline_ || !is_dirty || config_.flush_interval > kFlushIntervalMax) return;
   flush_timer_ = ports_.timers.start(ports_.clock.monotonic() + config_.flush_interval, [self = weak_from_this()] {
     const auto partition = self.lock();
@@ -154,7 +154,7 @@ void Partition::arm_flush_timer() {
 }
 
 void Partition::flush_to(Offset end, std::move_only_function<void(bool)> done) {
-  if (offline_ || log_->recovery_point() >= end) return done(!offline_);
+  if (offline_ || log_->is_flushed_to(end)) return done(!offline_);
   flush_waiters_.push_back({end, std::move(done)});
   start_flush();
 }
@@ -163,7 +163,7 @@ void Partition::answer_flushed(bool is_over) {
   const auto self = shared_from_this();
   std::vector<FlushWaiter> waiters = std::exchange(flush_waiters_, {});
   for (FlushWaiter& waiter : waiters) {
-    const bool is_durable = log_->recovery_point() >= waiter.end;
+    const bool is_durable = log_->is_flushed_to(waiter.end);
     if (is_durable || is_over) {
       waiter.done(is_durable);
     } else {

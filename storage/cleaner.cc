@@ -210,7 +210,7 @@ Result<void> Cleaning::write_out() {
 
 Result<void> Cleaning::finish_group() {
   TRY(target_->seal());
-  TRY_ASSIGN(const auto files, target_->files_to_sync());
+  TRY_ASSIGN(const auto files, target_->files_to_sync(true));
   for (const auto& file : files) TRY(file->sync());
   // The names too: none of them may be missing when some of them have become .swap.
   return job_.files->sync_directory(job_.directory);

@@ -21,6 +21,7 @@ Log::Log(FileSystem& files, LogOptions options)
       config_(options.config),
       log_start_offset_(options.log_start_offset),
       recovery_point_(options.recovery_point),
+      durable_end_(options.recovery_point),
       cleaned_to_(options.cleaned_to),
       compacted_to_(options.cleaned_to.value_or(Offset(0))),
       cleaned_before_recovery_point_(options.cleaned_before_recovery_point) {}
@@ -163,6 +164,7 @@ bool Log::may_leave_gap(Offset from, Offset to) const {
 Result<void> Log::roll_at(Offset base_offset, Timestamp now) {
   if (active().base_offset() == base_offset) return {};
   TRY(active().seal());
+  recovery_point_ = std::min(recovery_point_, base_offset - 1);  // the indexes were written just now
   TRY(take_snapshot(base_offset));
   return add_segment(base_offset, now);
 }
@@ -228,10 +230,20 @@ LeaderEpochs::EndOffset Log::offset_for_leader_epoch(LeaderEpoch epoch) const {
   return epochs_.end_offset_of(epoch, log_end_offset_);
 }
 
-Result<FlushJob> Log::begin_flush() {
-  FlushJob job{log_end_offset_, {}, &files_, directory_, names_changed_};
+Result<FlushJob> Log::begin_flush() { return prepare_flush(false); }
+
+// The active segment's indexes are flushed with the first flush after it was sealed: they change with every few KiB, and each
+// is one more fsync.
+Result<FlushJob> Log::prepare_flush(bool with_active_indexes) {
+  const bool is_inside = !with_active_indexes && log_end_offset_ > active().base_offset();
+  FlushJob job{.up_to = log_end_offset_,
+               .recovery_point = is_inside ? log_end_offset_ - 1 : log_end_offset_,
+               .files = {},
+               .file_system = &files_,
+               .directory = names_changed_ ? directory_ : std::string(),
+               .sync_directory = names_changed_};
   for (std::size_t i = segment_of(recovery_point_); i < segments_.size(); ++i) {
-    TRY_ASSIGN(auto files, segments_[i]->files_to_sync());
+    TRY_ASSIGN(auto files, segments_[i]->files_to_sync(with_active_indexes || i + 1 < segments_.size()));
     std::ranges::move(files, std::back_inserter(job.files));
   }
   // Files that are made from here on are the next flush's.
@@ -239,7 +251,10 @@ Result<FlushJob> Log::begin_flush() {
   return job;
 }
 
-void Log::complete_flush(const FlushJob& job) { recovery_point_ = std::max(recovery_point_, std::min(job.up_to, log_end_offset_)); }
+void Log::complete_flush(const FlushJob& job) {
+  durable_end_ = std::max(durable_end_, std::min(job.up_to, log_end_offset_));
+  recovery_point_ = std::max(recovery_point_, std::min(job.recovery_point, log_end_offset_));
+}
 
 Result<void> Log::close_clean() {
   TRY(end_swap());
@@ -254,7 +269,7 @@ Result<void> Log::close_clean() {
   TRY(take_snapshot(end));
   names_changed_ = true;
   for (std::size_t i = segment_of(recovery_point_); i < segments_.size(); ++i) segments_[i]->sync_indexes_again();
-  TRY_ASSIGN(const FlushJob job, begin_flush());
+  TRY_ASSIGN(const FlushJob job, prepare_flush(true));
   TRY(job.run());
   complete_flush(job);
   active().close_indexes();  // other logs may need the descriptors to be closed

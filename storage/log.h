@@ -55,6 +55,7 @@ struct LogRead {
 // What an fsync has to cover so that everything before `up_to` is durable.
 struct FlushJob {
   Offset up_to;
+  Offset recovery_point;  // then
   std::vector<std::shared_ptr<File>> files;
   FileSystem* file_system = nullptr;
   std::string directory;
@@ -135,12 +136,19 @@ class Log {
 
   Result<FlushJob> begin_flush();
   void complete_flush(const FlushJob& job);
+  // Everything before `end` is durable, and so are the indexes of the segments that end there or before.
+  [[nodiscard]] bool is_flushed_to(Offset end) const {
+    return durable_end_ >= end && recovery_point_ >= std::min(end, active_base_offset());
+  }
   // Flushes everything and writes what a clean start relies on. No call after it.
   Result<void> close_clean();
 
   [[nodiscard]] Offset log_start_offset() const { return log_start_offset_; }
   [[nodiscard]] Offset log_end_offset() const { return log_end_offset_; }
-  [[nodiscard]] Offset recovery_point() const { return recovery_point_; }  // also: the durable end
+  [[nodiscard]] Offset durable_end() const { return durable_end_; }  // everything before it is on the disk
+  // A start after a crash checks the segment that holds it, whose indexes it makes anew, and those behind. So an active segment's
+  // indexes need not be on the disk as long as the recovery point lies before that segment's end.
+  [[nodiscard]] Offset recovery_point() const { return recovery_point_; }
   [[nodiscard]] std::optional<Offset> first_unstable_offset() const {
     const auto first = producers_.first_unstable_offset();
     return first ? std::max(*first, log_start_offset_) : first;
@@ -160,6 +168,7 @@ class Log {
 
  private:
   Log(FileSystem& files, LogOptions options);
+  Result<FlushJob> prepare_flush(bool with_active_indexes);
   Result<void> load(bool had_clean_shutdown, Timestamp now);
   Result<void> finish_interrupted_changes();
   Result<bool> read_epochs();
@@ -193,7 +202,8 @@ class Log {
   LogConfig config_;
   Offset log_start_offset_;
   Offset log_end_offset_{0};
-  Offset recovery_point_;
+  Offset recovery_point_;  // ≤ durable_end_
+  Offset durable_end_;
   Offset high_watermark_;  // as last said; for the cleaner
   std::vector<std::unique_ptr<Segment>> segments_;  // by base offset; never empty
   LeaderEpochs epochs_;

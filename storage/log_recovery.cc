@@ -148,6 +148,7 @@ Result<void> Log::load(bool had_clean_shutdown, Timestamp now) {
              directory_, log_end_offset_.value(), recovery_point_.value());
   }
   recovery_point_ = had_clean_shutdown ? log_end_offset_ : std::min(recovery_point_, log_end_offset_);
+  durable_end_ = recovery_point_;
   bool epochs_changed = epochs_.truncate_from_end(log_end_offset_);
   epochs_changed = epochs_.truncate_from_start(log_start_offset_) || epochs_changed;
   if (epochs_changed) TRY(write_epochs());

@@ -325,17 +325,17 @@ Result<void> Segment::sync_transaction_index() {
   return file->sync();
 }
 
-Result<std::vector<std::shared_ptr<File>>> Segment::files_to_sync() {
+Result<std::vector<std::shared_ptr<File>>> Segment::files_to_sync(bool with_indexes) {
   TRY(open_file());
-  for (IndexFile* index : {&offset_index_.entries(), &time_index_.entries()}) {
-    // A full disk must not keep the records from becoming durable; an index that ends early is only slower.
-    const Result<void> written = index->write_out();
-    if (!written && !is_passing(written.error().failure)) return std::unexpected(written.error());
-  }
   std::vector<std::shared_ptr<File>> all{file_};
-  for (IndexFile* index : {&offset_index_.entries(), &time_index_.entries()}) {
-    TRY_ASSIGN(auto file, index->take_unsynced());
-    if (file) all.push_back(std::move(file));
+  if (with_indexes) {
+    for (IndexFile* index : {&offset_index_.entries(), &time_index_.entries()}) {
+      // A full disk must not keep the records from becoming durable; an index that ends early is only slower.
+      const Result<void> written = index->write_out();
+      if (!written && !is_passing(written.error().failure)) return std::unexpected(written.error());
+      TRY_ASSIGN(auto file, index->take_unsynced());
+      if (file) all.push_back(std::move(file));
+    }
   }
   if (has_transaction_index_) {
     TRY_ASSIGN(auto transactions, files_.open(path(kTransactionIndexSuffix), OpenMode::kReadWrite));

@@ -92,7 +92,7 @@ class Segment {
   [[nodiscard]] bool has_transaction_index() const { return has_transaction_index_; }
 
   // What an fsync of this segment has to cover. May be used on another thread.
-  Result<std::vector<std::shared_ptr<File>>> files_to_sync();
+  Result<std::vector<std::shared_ptr<File>>> files_to_sync(bool with_indexes);
   // Whoever had them to sync may have failed unheard.
   void sync_indexes_again();
   // The paths of its files that exist, for deletion.

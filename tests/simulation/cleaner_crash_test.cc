@@ -123,7 +123,7 @@ class Run {
     const auto job = log.begin_flush();
     if (!job || !job->run()) return;
     log.complete_flush(*job);
-    durable_ = log.recovery_point();
+    durable_ = log.durable_end();
     if (random_.below(2) == 0) recovery_point_ = log.recovery_point();
   }
 

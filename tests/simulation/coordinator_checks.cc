@@ -16,7 +16,7 @@ void CoordinatorWorld::look() {
   if (is_dead() || !fault_.empty()) return;
   storage::Log& log = broker_->partition().log();
   if (std::string fault = history_.learn(test::content_from(log, history_.end())); !fault.empty()) return fail(fault);
-  durable_ = std::max(durable_, log.recovery_point());
+  durable_ = std::max(durable_, log.durable_end());
   const std::optional<Offset> cleaned_before = std::exchange(cleaned_to_, log.cleaned_to());
   if (cleaned_before < cleaned_to_) ++counts_["cleaned"];
   check_promises(broker_->partition().leader().high_watermark());

@@ -392,9 +392,9 @@ TEST_CASE("a flush makes durable what was there when it began") {
   REQUIRE(job);
   f.append(raw_batch({}));
   REQUIRE(job->run());
-  REQUIRE(f.log->recovery_point() == Offset(0));
+  REQUIRE(f.log->durable_end() == Offset(0));
   f.log->complete_flush(*job);
-  REQUIRE(f.log->recovery_point() == Offset(1));
+  REQUIRE(f.log->durable_end() == Offset(1));
 }
 
 TEST_CASE("a full disk leaves the log as it was, and it goes on when there is space") {

@@ -397,6 +397,40 @@ TEST_CASE("a flush makes durable what was there when it began") {
   REQUIRE(f.log->durable_end() == Offset(1));
 }
 
+TEST_CASE("a flush covers the indexes of a segment once it is sealed; until then the recovery point lies inside it") {
+  LogConfig config;
+  config.index_interval_bytes = 0;
+  Fixture f(config);
+  const auto flush = [&] {
+    const auto job = f.log->begin_flush();
+    REQUIRE(job);
+    REQUIRE(job->run());
+    f.log->complete_flush(*job);
+    return job->files.size();
+  };
+  for (int i = 0; i < 3; ++i) f.append(raw_batch({.timestamp = Timestamp(i)}));
+  REQUIRE(flush() == 1);
+  REQUIRE(f.log->durable_end() == Offset(3));
+  REQUIRE(f.log->recovery_point() == Offset(2));
+  REQUIRE(f.log->is_flushed_to(Offset(3)));
+  REQUIRE(f.log->roll(f.now));
+  REQUIRE(!f.log->is_flushed_to(Offset(3)));
+  REQUIRE(flush() == 4);
+  REQUIRE(f.log->recovery_point() == Offset(3));
+  REQUIRE(f.log->is_flushed_to(Offset(3)));
+  f.append(raw_batch({}));
+  REQUIRE(flush() == 1);
+  REQUIRE(f.log->recovery_point() == Offset(3));
+  // A start that has found everything flushed, and then the segment ends.
+  REQUIRE(f.log->close_clean());
+  REQUIRE(f.log->recovery_point() == Offset(4));
+  f.open(true);
+  REQUIRE(f.log->recovery_point() == Offset(4));
+  REQUIRE(f.log->roll(f.now));
+  REQUIRE(f.log->recovery_point() == Offset(3));
+  REQUIRE(f.log->durable_end() == Offset(4));
+}
+
 TEST_CASE("a full disk leaves the log as it was, and it goes on when there is space") {
   LogConfig config = small_segments();
   Fixture f(config);

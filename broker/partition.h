@@ -92,7 +92,9 @@ class Partition final : public std::enable_shared_from_this<Partition> {
   void disk_full(const Error& error);
   void disk_failed(const char* doing, const Error& error);
   [[nodiscard]] bool syncs_every_append() const { return log_->config().flush_messages == 1; }
-  [[nodiscard]] Offset replicated_end() const { return syncs_every_append() ? log_->durable_end() : log_->log_end_offset(); }
+  [[nodiscard]] Offset replicated_end() const {
+    return syncs_every_append() ? log_->durable_end() : log_->log_end_offset();
+  }
   void arm_deadline();
 
   PartitionPorts ports_;

@@ -284,7 +284,9 @@ Offset write_until_cut(SimulatedFileSystem& machine, const LogConfig& config, Se
 
 // Whether the indexes of a segment are those that its records give; an entry may follow in the time index, from when it was sealed.
 bool indexes_are_whole(SimulatedFileSystem& machine, Offset base, const LogConfig& config) {
-  const auto content = [&](std::string_view suffix) { return read_file(machine, segment_path(kDirectory, base, suffix)); };
+  const auto content = [&](std::string_view suffix) {
+    return read_file(machine, segment_path(kDirectory, base, suffix));
+  };
   const auto log = content(kLogSuffix);
   const auto index = content(kIndexSuffix);
   const auto time_index = content(kTimeIndexSuffix);
@@ -293,13 +295,15 @@ bool indexes_are_whole(SimulatedFileSystem& machine, Offset base, const LogConfi
   REQUIRE(elsewhere.make_directories(kDirectory));
   REQUIRE((*elsewhere.open(segment_path(kDirectory, base, kLogSuffix), OpenMode::kCreate))->write_at(0, *log));
   Segment segment(elsewhere, kDirectory, base, {.log_bytes = log->size()}, Timestamp(0));
-  REQUIRE(segment.recover(config, [](const protocol::RecordBatchView&, std::uint64_t) -> Result<bool> { return true; }) == 0U);
+  REQUIRE(segment.recover(config,
+                          [](const protocol::RecordBatchView&, std::uint64_t) -> Result<bool> { return true; }) == 0U);
   const auto rebuilt = [&](std::string_view suffix) {
     return read_file(elsewhere, segment_path(kDirectory, base, suffix)).value_or(Bytes{});
   };
   const Bytes rebuilt_time_index = rebuilt(kTimeIndexSuffix);
   return rebuilt(kIndexSuffix) == *index && time_index->size() <= rebuilt_time_index.size() + TimeIndex::kEntryBytes &&
-         std::ranges::equal(rebuilt_time_index, ByteView(*time_index).first(std::min(time_index->size(), rebuilt_time_index.size())));
+         std::ranges::equal(rebuilt_time_index,
+                            ByteView(*time_index).first(std::min(time_index->size(), rebuilt_time_index.size())));
 }
 
 std::uint64_t from_environment(const char* name, std::uint64_t otherwise) {

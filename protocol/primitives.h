@@ -63,12 +63,23 @@ class Reader {
   bool boolean() { return int8() != 0; }
   double float64();
   Uuid uuid();
-  std::uint32_t uvarint();  // at most 5 bytes
+  std::uint32_t uvarint() {  // at most 5 bytes, mostly one
+    if (remaining() == 0 || (std::to_integer<std::uint8_t>(bytes_[position_]) & 0x80U) != 0) return long_uvarint();
+    return std::to_integer<std::uint8_t>(bytes_[position_++]);
+  }
   std::int32_t varint();    // zigzag
   std::int64_t varlong();   // zigzag, at most 10 bytes
 
   // The next `count` bytes where they lie; empty and failed if there are fewer.
-  ByteView view(std::size_t count);
+  ByteView view(std::size_t count) {
+    if (count > remaining()) {
+      ends_too_early();
+      return {};
+    }
+    const ByteView found(bytes_.data() + position_, count);
+    position_ += count;
+    return found;
+  }
 
   std::string string();  // UTF-8, whatever was sent (text.h)
   std::optional<std::string> nullable_string();

@@ -1,13 +1,17 @@
 #include "broker/net/connection.h"
 
 #include <algorithm>
+#include <array>
 #include <iterator>
+#include <span>
 #include <utility>
 
 #include "base/log.h"
 
 namespace kurier::net {
 namespace {
+
+constexpr std::size_t kPiecesAtOnce = 32;  // of one write
 
 struct Sleep {
   const Clock& clock;
@@ -54,9 +58,8 @@ void Connection::drain() {
 
 void Connection::close_if_idle_since(MonotonicTime before) {
   // A reader that is slow is not idle; one that has taken nothing for so long is.
-  if (std::exchange(written_at_last_look_, stream_->written_bytes()) != stream_->written_bytes()) {
-    active_at_ = shard_.clock.monotonic();
-  }
+  const bool has_taken = std::exchange(written_at_last_look_, stream_->written_bytes()) != stream_->written_bytes();
+  if (std::exchange(was_active_, false) || has_taken) active_at_ = shard_.clock.monotonic();
   const bool waits_for_us = memory_waits_ != nullptr || (!in_flight_.empty() && !writing_);
   if (!waits_for_us && active_at_ < before) close();
 }
@@ -66,6 +69,9 @@ bool Connection::has_room() const {
   return in_flight_.empty() || (in_flight_.size() < shard_.limits.in_flight_max &&
                                 in_flight_bytes_ < shard_.limits.in_flight_bytes_max);
 }
+
+bool Connection::may_start() const { return !stream_closed_ && !draining_ && has_room(); }
+bool Connection::has_reply() const { return !in_flight_.empty() && in_flight_.front().reply.has_value(); }
 
 void Connection::wake_reader() {
   if (auto waits = std::move(reader_waits_)) waits->set(true);
@@ -79,7 +85,7 @@ void Connection::account() {
   const std::size_t held = received_bytes_ + unanswered_bytes_ + decoder_.pending_bytes();
   shard_.request_bytes += held;
   shard_.request_bytes -= std::exchange(accounted_bytes_, held);
-  if (shard_.request_bytes < shard_.limits.shard_bytes_max) wake_all_that_wait_for_memory(shard_);
+  if (!shard_.wait_for_memory.empty() && shard_.request_bytes < shard_.limits.shard_bytes_max) wake_all_that_wait_for_memory(shard_);
 }
 
 // All of them: who has nothing to read takes nothing.
@@ -106,14 +112,24 @@ Task<void> Connection::read_requests(Self self) {
     }
     me.received_.swap(me.shard_.spare_frames);
     Result<bool> more = me.receive();
-    me.active_at_ = me.shard_.clock.monotonic();
+    me.was_active_ = true;
     for (const FrameBuffer& frame : me.received_) me.received_bytes_ += frame.size_bytes();
     me.account();
     me.in_burst_ = true;
     bool go_on = true;
     // By index: the frames are kept until all are started, and nothing else adds to them meanwhile.
     for (std::size_t i = 0; go_on && i < me.received_.size(); ++i) {
-      go_on = co_await me.process(std::move(me.received_[i]));
+      FrameBuffer& frame = me.received_[i];
+      const Result<Concurrency> concurrency = me.shard_.handler.classify(me.context_, frame.view());
+      if (!concurrency) {
+        me.log_malformed(concurrency.error());
+        me.close();
+        go_on = false;
+      } else if (*concurrency == Concurrency::kOverlapping && me.may_start()) {
+        me.start_request(std::move(frame));
+      } else {
+        go_on = co_await me.process(std::move(frame), *concurrency);
+      }
     }
     me.received_.clear();
     me.received_.swap(me.shard_.spare_frames);
@@ -163,25 +179,34 @@ Connection::SlotAt Connection::take_slot(std::size_t frame_bytes) {
   if (spare.empty()) spare.emplace_back();
   spare.front().frame_bytes = frame_bytes;
   in_flight_.splice(in_flight_.end(), spare, spare.begin());
+  in_flight_bytes_ += frame_bytes;
+  unanswered_bytes_ += frame_bytes;
+  received_bytes_ -= frame_bytes;
   return std::prev(in_flight_.end());
+}
+
+void Connection::leave_slots(std::size_t count) {
+  was_active_ = true;
+  for (; count > 0; --count) leave_slot();
+  wake_reader();
 }
 
 void Connection::leave_slot() {
   constexpr std::size_t kSpareSlotsMax = 256;
+  in_flight_bytes_ -= in_flight_.front().frame_bytes;
   std::list<RequestSlot>& spare = shard_.spare_slots;
   if (spare.size() >= kSpareSlotsMax) return in_flight_.pop_front();
   in_flight_.front().reply.reset();
   spare.splice(spare.begin(), in_flight_, in_flight_.begin());
 }
 
-Task<bool> Connection::process(FrameBuffer frame) {
-  const Result<Concurrency> concurrency = shard_.handler.classify(context_, frame.view());
-  if (!concurrency) {
-    log_malformed(concurrency.error());
-    close();
-    co_return false;
-  }
-  const bool exclusive = *concurrency == Concurrency::kExclusive;
+void Connection::start_request(FrameBuffer frame) {
+  const SlotAt slot = take_slot(frame.size_bytes());
+  shard_.spawner.spawn("request", handle(shared_from_this(), slot, std::move(frame)));
+}
+
+Task<bool> Connection::process(FrameBuffer frame, Concurrency concurrency) {
+  const bool exclusive = concurrency == Concurrency::kExclusive;
   while (!stream_closed_ && (exclusive ? !in_flight_.empty() : !has_room())) {
     in_burst_ = false;
     flush();
@@ -194,21 +219,18 @@ Task<bool> Connection::process(FrameBuffer frame) {
   }
   if (stream_closed_ || draining_) co_return false;
   in_burst_ = true;
-  const std::size_t frame_bytes = frame.size_bytes();
-  const SlotAt slot = take_slot(frame_bytes);
-  in_flight_bytes_ += frame_bytes;
-  unanswered_bytes_ += frame_bytes;
-  received_bytes_ -= frame_bytes;
   if (!exclusive) {
-    shard_.spawner.spawn("request", handle(shared_from_this(), slot, std::move(frame)));
+    start_request(std::move(frame));
     co_return true;
   }
+  const SlotAt slot = take_slot(frame.size_bytes());
   in_burst_ = false;
   Reply reply = co_await shard_.handler.handle(context_, std::move(frame));
   in_burst_ = true;
   const bool go_on = !reply.close;
   const auto throttle = reply.throttle;
-  complete(slot, std::move(reply));
+  slot->reply.emplace(std::move(reply));
+  complete(slot);
   if (throttle.count() > 0) {
     in_burst_ = false;
     flush();
@@ -219,13 +241,12 @@ Task<bool> Connection::process(FrameBuffer frame) {
 }
 
 Task<void> Connection::handle(Self self, SlotAt slot, FrameBuffer frame) {
-  Reply reply = co_await self->shard_.handler.handle(self->context_, std::move(frame));
-  self->complete(slot, std::move(reply));
+  slot->reply.emplace(co_await self->shard_.handler.handle(self->context_, std::move(frame)));
+  self->complete(slot);
 }
 
-void Connection::complete(SlotAt slot, Reply reply) {
-  if (reply.malformed) log_malformed(*reply.malformed);
-  slot->reply = std::move(reply);
+void Connection::complete(SlotAt slot) {
+  if (slot->reply->malformed) log_malformed(*slot->reply->malformed);
   unanswered_bytes_ -= slot->frame_bytes;
   account();
   if (!in_burst_) flush_soon();
@@ -241,23 +262,65 @@ void Connection::flush_soon() {
 }
 
 void Connection::flush() {
-  const bool ready = !in_flight_.empty() && in_flight_.front().reply.has_value();
-  if (writing_ || !ready) return;
+  if (writing_ || !has_reply()) return;
   writing_ = true;
-  shard_.spawner.spawn("replies", write_replies(shared_from_this()));
+  while (has_reply()) {
+    if (!write_at_once()) return shard_.spawner.spawn("replies", write_replies(shared_from_this()));
+  }
+  end_writing();
+}
+
+// Mostly replies are a few bytes in memory, and the socket takes them. False: what is left of those that are ready is for a task.
+bool Connection::write_at_once() {
+  std::array<ByteView, kPiecesAtOnce> pieces;
+  std::size_t piece_count = 0;
+  std::size_t reply_count = 0;
+  std::size_t left_bytes = 0;
+  for (const RequestSlot& slot : in_flight_) {
+    if (!slot.reply) break;
+    if (slot.reply->close) return false;
+    if (slot.reply->frame) {
+      const Outgoing& frame = *slot.reply->frame;
+      if (frame.size() != 1 || frame.front().slice.size_bytes > 0) return false;
+      if (piece_count == pieces.size()) break;
+      pieces[piece_count++] = frame.front().bytes;
+      left_bytes += frame.front().bytes.size();
+    }
+    ++reply_count;
+  }
+  if (piece_count > 0) {
+    const Result<std::size_t> sent = stream_->write_some(std::span(pieces).first(piece_count));
+    if (!sent) return false;  // the task will see it, too
+    if (*sent < left_bytes) {
+      drop_written(*sent);
+      return false;
+    }
+  }
+  leave_slots(reply_count);
+  return true;
+}
+
+// The first `count` bytes of the replies, which are less than all that is ready.
+void Connection::drop_written(std::size_t count) {
+  for (RequestSlot& slot : in_flight_) {
+    if (!slot.reply->frame) continue;
+    Bytes& bytes = slot.reply->frame->front().bytes;
+    const std::size_t dropped = std::min(count, bytes.size());
+    bytes.erase(bytes.begin(), bytes.begin() + static_cast<std::ptrdiff_t>(dropped));
+    count -= dropped;
+    if (count == 0) return;
+  }
 }
 
 Task<void> Connection::write_replies(Self self) {
   Connection& me = *self;
   bool close_after = false;
-  while (!me.in_flight_.empty() && me.in_flight_.front().reply) {
+  while (me.has_reply()) {
     Outgoing together;
     std::size_t count = 0;
-    std::size_t frame_bytes = 0;
     for (RequestSlot& slot : me.in_flight_) {
       if (!slot.reply) break;
       ++count;
-      frame_bytes += slot.frame_bytes;
       if (close_after) continue;  // what is ready behind the reply that closes, or behind a failed write, goes unsaid
       close_after = slot.reply->close;
       if (!slot.reply->frame) continue;
@@ -272,15 +335,16 @@ Task<void> Connection::write_replies(Self self) {
       const Result<void> written = co_await me.stream_->write(std::move(together));
       if (!written) close_after = true;
     }
-    me.active_at_ = me.shard_.clock.monotonic();
-    for (; count > 0; --count) me.leave_slot();
-    me.in_flight_bytes_ -= frame_bytes;
     if (close_after) me.close();
-    me.wake_reader();
+    me.leave_slots(count);
   }
-  me.writing_ = false;
-  if (me.draining_ && me.in_flight_.empty()) me.close();
-  me.finish_if_done();
+  me.end_writing();
+}
+
+void Connection::end_writing() {
+  writing_ = false;
+  if (draining_ && in_flight_.empty()) close();
+  finish_if_done();
 }
 
 void Connection::finish_if_done() {

@@ -120,16 +120,23 @@ class Connection final : public std::enable_shared_from_this<Connection> {
   static Task<void> handle(Self self, SlotAt slot, FrameBuffer frame);
   static Task<void> write_replies(Self self);
 
-  Task<bool> process(FrameBuffer frame);  // false: read no further
+  void start_request(FrameBuffer frame);  // one that may overlap with others, and for which there is room
+  Task<bool> process(FrameBuffer frame, Concurrency concurrency);  // false: read no further
   Result<bool> receive();                 // false: nothing there for now
   SlotAt take_slot(std::size_t frame_bytes);
-  void leave_slot();  // the first one
-  void complete(SlotAt slot, Reply reply);
+  void leave_slots(std::size_t count);  // the first ones: they are answered
+  void leave_slot();
+  void complete(SlotAt slot);  // it has its reply
   void flush();
+  bool write_at_once();
+  void drop_written(std::size_t count);
+  void end_writing();
   void flush_soon();
   void log_malformed(const Error& error);
   void finish_if_done();
   [[nodiscard]] bool has_room() const;
+  [[nodiscard]] bool may_start() const;  // a request that may overlap with others
+  [[nodiscard]] bool has_reply() const;  // the first one in flight
   void wake_reader();
   [[nodiscard]] bool is_out_of_memory() const;
   void account();  // what this connection holds of the shard's request_bytes has changed
@@ -148,7 +155,8 @@ class Connection final : public std::enable_shared_from_this<Connection> {
   std::size_t accounted_bytes_ = 0;    // part of the shard's request_bytes
   std::unique_ptr<Event<bool>> reader_waits_;  // for room, or for nothing in flight
   std::unique_ptr<Event<bool>> memory_waits_;
-  MonotonicTime active_at_;
+  MonotonicTime active_at_;  // as far as it was noticed
+  bool was_active_ = false;  // since then: the clock is asked by who looks for idle ones, not with every request
   std::uint64_t written_at_last_look_ = 0;
   bool in_burst_ = false;  // replies are written when the burst of requests has been started
   bool flush_is_due_ = false;

@@ -46,8 +46,13 @@ class MemoryStream final : public Stream {
     }
     co_return Result<void>{};
   }
-  Result<std::size_t> write_some(std::span<const ByteView>) override {
-    return fail(Failure::kClosed, "not for this test");
+  Result<std::size_t> write_some(std::span<const ByteView> pieces) override {
+    std::size_t count = 0;
+    for (const ByteView piece : pieces) {
+      written_.insert(written_.end(), piece.begin(), piece.end());
+      count += piece.size();
+    }
+    return count;
   }
   Task<Result<void>> wait_writable() override { co_return Result<void>{}; }
   void close() override {

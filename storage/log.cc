@@ -48,8 +48,10 @@ void Log::begin_epoch(LeaderEpoch epoch) { epochs_to_write_ = epochs_.assign(epo
 Result<AppendResult> Log::append(MutableByteView batches, LeaderEpoch epoch, Timestamp now, AppendOrigin origin) {
   AppendResult result{.first_offset = log_end_offset_, .last_offset = log_end_offset_ - 1};
   Timestamp max_timestamp(-1);
+  std::optional<RecordBatchView> first;
   for (std::size_t at = 0; at < batches.size();) {
     TRY_ASSIGN(const RecordBatchView batch, RecordBatchView::parse(batches.subspan(at)));
+    if (!first) first = batch;
     if (batch.has_producer_id() && origin == AppendOrigin::kClient && !batch.is_control()) {
       const ProducerState::Check check = producers_.check(batch);
       if (check.verdict != ProducerVerdict::kInSequence) {
@@ -62,11 +64,11 @@ Result<AppendResult> Log::append(MutableByteView batches, LeaderEpoch epoch, Tim
     max_timestamp = std::max(max_timestamp, batch.max_timestamp());
     at += batch.size_bytes();
   }
-  if (batches.empty()) return fail(Failure::kInvalid, "an append without a batch to " + directory_);
+  if (!first) return fail(Failure::kInvalid, "an append without a batch to " + directory_);
   TRY(roll_if_needed(batches.size(), max_timestamp, result.last_offset, now, result.first_offset));
   epochs_to_write_ = epochs_.assign(epoch, result.first_offset) || epochs_to_write_;
   if (epochs_to_write_) TRY(write_epochs());
-  TRY(write(batches, now));
+  TRY(write(batches, *first, now));
   return result;
 }
 
@@ -80,26 +82,30 @@ Result<void> Log::append_as_follower(ByteView batches, Timestamp now) {
     }
     TRY(roll_if_needed(batch.size_bytes(), batch.max_timestamp(), batch.last_offset(), now, batch.base_offset()));
     if (epochs_.assign(batch.leader_epoch(), batch.base_offset()) || epochs_to_write_) TRY(write_epochs());
-    TRY(write(batch.bytes(), now));
+    TRY(write(batch.bytes(), batch, now));
     expected = log_end_offset_;
     batches = batches.subspan(batch.size_bytes());
   }
   return {};
 }
 
-// All of `batches` goes to the active segment with one write; they are in the log once that has returned.
-Result<void> Log::write(ByteView batches, Timestamp now) {
+// All of `batches`, of which `batch` is the first, goes to the active segment with one write; they are in the log once that has
+// returned.
+Result<void> Log::write(ByteView batches, RecordBatchView batch, Timestamp now) {
+  std::uint64_t position = active().size_bytes();
   TRY(active().append(batches, config_));
   active().modified_is(now);
-  while (!batches.empty()) {
-    TRY_ASSIGN(const RecordBatchView batch, RecordBatchView::parse(batches));
+  while (true) {
+    TRY(active().index(batch, position, config_));
     const Result<void> replayed = replay_into_producers(batch, &active());
     // The batch is in the segment already: there is no way back to before it.
     if (!replayed) return fail(Failure::kIo, replayed.error().context);
     log_end_offset_ = batch.next_offset();
+    position += batch.size_bytes();
     batches = batches.subspan(batch.size_bytes());
+    if (batches.empty()) return {};
+    TRY_ASSIGN(batch, RecordBatchView::parse(batches));
   }
-  return {};
 }
 
 Result<void> Log::replay_into_producers(const RecordBatchView& batch, Segment* aborted_go_to) {

@@ -183,7 +183,7 @@ class Log {
                               Offset first_offset);
   Result<void> roll_at(Offset base_offset, Timestamp now);
   [[nodiscard]] bool may_leave_gap(Offset from, Offset to) const;
-  Result<void> write(ByteView batches, Timestamp now);
+  Result<void> write(ByteView batches, protocol::RecordBatchView first, Timestamp now);
   Result<std::optional<TimestampOffset>> first_record_at(Segment& segment, Timestamp timestamp, Offset from);
   [[nodiscard]] std::chrono::milliseconds segment_age_max() const;
   [[nodiscard]] Segment& active() { return *segments_.back(); }

@@ -56,7 +56,7 @@ void Segment::remember(const RecordBatchView& batch, std::uint64_t position) {
   if (recent_.size() > kRecentBatches) recent_.pop_front();
 }
 
-Result<void> Segment::index_batch(const RecordBatchView& batch, std::uint64_t position, const LogConfig& config) {
+Result<void> Segment::index(const RecordBatchView& batch, std::uint64_t position, const LogConfig& config) {
   TRY(load_max_timestamp());
   if (position == 0) first_batch_timestamp_ = batch.max_timestamp();
   if (batch.max_timestamp() > max_timestamp_->timestamp) {
@@ -69,6 +69,7 @@ Result<void> Segment::index_batch(const RecordBatchView& batch, std::uint64_t po
     bytes_since_index_entry_ = 0;
   }
   bytes_since_index_entry_ += batch.size_bytes();
+  remember(batch, position);
   return {};
 }
 
@@ -92,15 +93,7 @@ Result<void> Segment::append(ByteView batches, const LogConfig& config) {
     has_unsynced_cut_ = true;
     return written;
   }
-  std::uint64_t position = size_bytes_;
   size_bytes_ += batches.size();
-  while (!batches.empty()) {
-    TRY_ASSIGN(const RecordBatchView batch, RecordBatchView::parse(batches));
-    TRY(index_batch(batch, position, config));
-    remember(batch, position);
-    position += batch.size_bytes();
-    batches = batches.subspan(batch.size_bytes());
-  }
   return {};
 }
 
@@ -168,8 +161,7 @@ Result<std::uint64_t> Segment::recover(const LogConfig& config, const Visit& see
              scan(0, true, [&](const RecordBatchView& batch, std::uint64_t position) -> Result<bool> {
                if (!batch.crc_is_valid() || batch.base_offset() < expected || batch.last_offset_delta() < 0) return false;
                expected = batch.next_offset();
-               TRY(index_batch(batch, position, config));
-               remember(batch, position);
+               TRY(index(batch, position, config));
                TRY_ASSIGN(const bool go_on, seen(batch, position));
                return go_on;
              }));

@@ -47,8 +47,9 @@ class Segment {
   [[nodiscard]] Timestamp modified() const { return modified_; }
   [[nodiscard]] const std::string& directory() const { return directory_; }
 
-  // Appends whole batches with one write, and what the indexes want to know of them.
+  // Appends whole batches with one write. Each of them is then to be told to the indexes, with where it begins.
   Result<void> append(ByteView batches, const LogConfig& config);
+  Result<void> index(const protocol::RecordBatchView& batch, std::uint64_t position, const LogConfig& config);
   Result<std::shared_ptr<const File>> file();
 
   struct Position {
@@ -112,7 +113,6 @@ class Segment {
   };
   [[nodiscard]] std::string path(std::string_view kind) const;
   Result<void> open_file();
-  Result<void> index_batch(const protocol::RecordBatchView& batch, std::uint64_t position, const LogConfig& config);
   Result<void> load_max_timestamp();
   Result<void> truncate_transaction_index(Offset offset);
   void remember(const protocol::RecordBatchView& batch, std::uint64_t position);

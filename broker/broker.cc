@@ -17,6 +17,14 @@ FetchSessionOptions session_options(const config::NodeConfig& config, ShardIndex
           .memory_bytes_max = kMemoryBytesMax / shards};
 }
 
+Task<net::Reply> answer(net::Reply reply) { co_return reply; }
+
+Task<net::Reply> throttled(Task<net::Reply> handled, std::chrono::milliseconds throttle) {
+  net::Reply reply = co_await std::move(handled);
+  reply.throttle = std::max(reply.throttle, throttle);
+  co_return reply;
+}
+
 }  // namespace
 
 Broker::Broker(Ports ports, const config::NodeConfig& config, std::string cluster_id, std::int16_t kraft_version,
@@ -64,17 +72,17 @@ Result<net::Concurrency> Broker::classify(const net::ConnectionContext& connecti
   return api->concurrency;
 }
 
+// The handler's own task, where nothing is to be done behind it.
 Task<net::Reply> Broker::handle(net::ConnectionContext& connection, net::FrameBuffer frame) {
   auto request = parse_request(frame.view());
-  if (!request) co_return net::Reply{.close = true, .malformed = std::move(request.error())};
+  if (!request) return answer({.close = true, .malformed = std::move(request.error())});
   const bool on_controller_listener = is_controller_listener(connection);
   const ApiEntry* api = find_served(request->api->key, on_controller_listener);
   Call call{connection, std::move(*request), std::move(frame), on_controller_listener};
   const Admission admission = admit(call);
-  if (admission.close) co_return net::Reply{.close = true};
-  net::Reply reply = co_await api->handler(*this, std::move(call));
-  reply.throttle = std::max(reply.throttle, admission.throttle);
-  co_return reply;
+  if (admission.close) return answer({.close = true});
+  Task<net::Reply> handled = api->handler(*this, std::move(call));
+  return admission.throttle.count() == 0 ? std::move(handled) : throttled(std::move(handled), admission.throttle);
 }
 
 // Nobody has to say who he is, everybody may do everything, and nobody has a quota yet: listeners that would need the first,

@@ -24,13 +24,15 @@ using Handler = Task<net::Reply> (*)(Broker& broker, Call call);
 
 template <class Message>
 net::Reply respond(const Call& call, const Message& message, std::int16_t version) {
-  auto frame = frame_response(call.request, version, message);
-  if (!frame) {
+  constexpr std::size_t kUsualBytes = 128;
+  protocol::Writer writer(kUsualBytes);
+  write_response(writer, call.request, version, message);
+  if (!writer.ok()) {
     LOG_ERROR("no response to {} version {} of {}: {}", call.request.api->name, version, call.connection.peer.to_string(),
-              frame.error().context);
+              writer.error());
     return {.close = true};
   }
-  return {.frame = std::move(*frame)};
+  return {.parts = writer.take_parts(), .bytes = writer.take_bytes()};
 }
 template <class Message>
 net::Reply respond(const Call& call, const Message& message) {

@@ -46,7 +46,7 @@ Result<void> Partition::begin() {
   return {};
 }
 
-Partition::Appended Partition::append(MutableByteView batches, bool acks_all, storage::AppendOrigin origin) {
+Partition::Appended Partition::append(MutableByteView batches, bool acks_all, Timestamp now, storage::AppendOrigin origin) {
   Appended appended;
   if (offline_) {
     appended.error = ErrorCode::kKafkaStorageError;
@@ -54,7 +54,7 @@ Partition::Appended Partition::append(MutableByteView batches, bool acks_all, st
   }
   if (acks_all) appended.error = leader_.check_acks_all();
   if (appended.error != ErrorCode::kNone) return appended;
-  auto result = log_->append(batches, leader_.leader_epoch(), ports_.clock.wall(), origin);
+  auto result = log_->append(batches, leader_.leader_epoch(), now, origin);
   if (!result) {
     if (is_passing(result.error().failure)) {
       disk_full(result.error());
@@ -108,9 +108,11 @@ void Partition::log_advanced() {
 }
 
 void Partition::perform(PartitionActions actions) {
-  const auto self = shared_from_this();
   if (actions.high_watermark_advanced) log_->high_watermark_is(leader_.high_watermark());
-  if (actions.high_watermark_advanced && high_watermark_advanced_) high_watermark_advanced_(leader_.high_watermark());
+  const bool is_heard = actions.high_watermark_advanced && high_watermark_advanced_;
+  if (!is_heard && actions.produce.empty() && actions.fetch.empty()) return;
+  const auto self = shared_from_this();  // whoever is told may let go of it
+  if (is_heard) high_watermark_advanced_(leader_.high_watermark());
   for (const replication::ProduceCompletion& completion : actions.produce) {
     if (auto found = producers_.extract(completion.waiter)) found.mapped()->set(completion.error);
   }

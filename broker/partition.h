@@ -47,7 +47,7 @@ class Partition final : public std::enable_shared_from_this<Partition> {
     std::string message;
   };
   // Checked batches. The frame that holds them may be released when this returns.
-  Appended append(MutableByteView batches, bool acks_all,
+  Appended append(MutableByteView batches, bool acks_all, Timestamp now,
                   storage::AppendOrigin origin = storage::AppendOrigin::kClient);
   // Whether a response must wait although its append has succeeded: acks=all, or flush.messages=1 with any acks but 0.
   [[nodiscard]] bool must_wait(bool acks_all) const;

@@ -11,10 +11,11 @@ std::expected<coordinator::RecordLog::Appended, ErrorCode> PartitionLog::append(
     const std::optional<coordinator::TransactionOfAppend>& transaction) {
   if (partition_->is_offline() || partition_->leader().leader_epoch() != epoch)
     return std::unexpected(ErrorCode::kNotLeaderOrFollower);
-  Bytes batch = coordinator::build_batch(records, transaction, ports_.clock.wall());
+  const Timestamp now = ports_.clock.wall();
+  Bytes batch = coordinator::build_batch(records, transaction, now);
   if (batch.size() > static_cast<std::size_t>(partition_->config().max_message_bytes))
     return std::unexpected(ErrorCode::kMessageTooLarge);
-  const Partition::Appended appended = partition_->append(batch, true, storage::AppendOrigin::kCoordinator);
+  const Partition::Appended appended = partition_->append(batch, true, now, storage::AppendOrigin::kCoordinator);
   if (appended.error != ErrorCode::kNone) return std::unexpected(appended.error);
   return Appended{appended.result.first_offset, appended.result.last_offset + 1,
                   protocol::RecordBatchView::parse_header(batch)->crc()};

@@ -14,6 +14,7 @@
 
 #include "base/executor.h"
 #include "base/ids.h"
+#include "base/recycled_vector.h"
 #include "base/spawner.h"
 #include "base/task.h"
 
@@ -41,6 +42,7 @@ class Shards {
     return owner_of(topic, partition, count());
   }
   [[nodiscard]] static ShardIndex owner_of(std::string_view topic, PartitionIndex partition, ShardIndex shards) {
+    if (shards == 1) return 0;
     std::uint64_t hash = 0xcbf29ce484222325;  // FNV-1a: the same everywhere, so that a simulation is repeatable
     for (const char c : topic) hash = (hash ^ static_cast<unsigned char>(c)) * 0x100000001b3;
     return static_cast<ShardIndex>((hash + static_cast<std::uint64_t>(partition.value())) % shards);
@@ -79,8 +81,8 @@ class ByOwner {
  private:
   ShardIndex shards_;
   ShardIndex first_ = 0;
-  std::vector<Part> of_first_;
-  std::vector<std::vector<Part>> of_others_;  // by shard, from the second owner on
+  RecycledVector<Part> of_first_;
+  std::vector<RecycledVector<Part>> of_others_;  // by shard, from the second owner on
   std::vector<ShardIndex> owners_;  // the same
 };
 
@@ -110,6 +112,25 @@ Task<void> work_there(const Shards::Shard& there, const Shards::Shard& home, Sha
   home.executor->defer([&join] { join.one_has_finished(); });
 }
 
+template <class Context>
+Task<void> on_several_shards(const Shards& shards, ShardIndex here, std::span<const ShardIndex> owners,
+                             ShardWork<Context> work, Context& context) {
+  if (owners.empty()) co_return;
+  const Shards::Shard& home = shards.at(here);
+  Join join{owners.size(), {}};
+  const bool also_here = std::ranges::find(owners, here) != owners.end();
+  for (const ShardIndex owner : owners) {
+    if (owner == here) continue;
+    const Shards::Shard& there = shards.at(owner);
+    auto message = [&there, &home, work, &context, &join] {
+      there.spawner->spawn("request part", work_there(there, home, work, context, join));
+    };
+    also_here ? there.executor->post(std::move(message)) : there.executor->defer(std::move(message));
+  }
+  if (also_here) home.spawner->spawn("request part", work_here(*home.broker, work, context, join));
+  co_await join.done;
+}
+
 }  // namespace detail
 
 // Runs work(broker of the shard, context) on each of `owners` (no shard twice) and returns when all have finished. Each of the others
@@ -117,24 +138,9 @@ Task<void> work_there(const Shards::Shard& there, const Shards::Shard& home, Sha
 template <class Context>
 Task<void> on_shards(const Shards& shards, ShardIndex here, std::span<const ShardIndex> owners,
                      detail::ShardWork<Context> work, Context& context) {
-  if (owners.empty()) co_return;
-  const Shards::Shard& home = shards.at(here);
-  if (owners.size() == 1 && owners.front() == here) {
-    co_await work(*home.broker, context);
-    co_return;
-  }
-  detail::Join join{owners.size(), {}};
-  const bool also_here = std::ranges::find(owners, here) != owners.end();
-  for (const ShardIndex owner : owners) {
-    if (owner == here) continue;
-    const Shards::Shard& there = shards.at(owner);
-    auto message = [&there, &home, work, &context, &join] {
-      there.spawner->spawn("request part", detail::work_there(there, home, work, context, join));
-    };
-    also_here ? there.executor->post(std::move(message)) : there.executor->defer(std::move(message));
-  }
-  if (also_here) home.spawner->spawn("request part", detail::work_here(*home.broker, work, context, join));
-  co_await join.done;
+  // Mostly all of it is this shard's own.
+  if (owners.size() == 1 && owners.front() == here) return work(*shards.at(here).broker, context);
+  return detail::on_several_shards(shards, here, owners, work, context);
 }
 
 }  // namespace kurier::broker

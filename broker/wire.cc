@@ -14,22 +14,25 @@ Result<RequestKind> kind_of_request(ByteView frame) {
 
 Result<RequestFrame> parse_request(ByteView frame) {
   TRY_ASSIGN(const RequestKind kind, kind_of_request(frame));
-  RequestFrame request{.api = kind.api, .version = kind.version, .header = {}, .body = {}};
+  Result<RequestFrame> request;
+  request->api = kind.api;
+  request->version = kind.version;
   // Of a version from the future nothing but the beginning of its header is known, and that is the same in all of them.
-  const bool known = request.version >= 0 && request.version <= request.api->max_version;
-  protocol::Reader reader(frame);
+  const bool known = kind.version >= 0 && kind.version <= kind.api->max_version;
   if (!known) {
-    request.header.request_api_key = load_big_endian<std::int16_t>(frame.data());
-    request.header.request_api_version = request.version;
-    request.header.correlation_id = load_big_endian<std::int32_t>(frame.data() + 4);
+    request->header.request_api_key = load_big_endian<std::int16_t>(frame.data());
+    request->header.request_api_version = kind.version;
+    request->header.correlation_id = load_big_endian<std::int32_t>(frame.data() + 4);
     return request;
   }
-  request.header.decode(reader, protocol::request_header_version(*request.api, request.version));
-  if (!reader.ok()) {
-    return fail(Failure::kMalformed, fmt::format("a header of {} version {} that cannot be read: {}", request.api->name,
-                                                 request.version, reader.error()));
+  protocol::Reader reader(frame);
+  request->header.decode(reader, protocol::request_header_version(*kind.api, kind.version));
+  if (reader.ok()) {
+    request->body = frame.subspan(reader.position());
+  } else {
+    request = fail(Failure::kMalformed, fmt::format("a header of {} version {} that cannot be read: {}", kind.api->name,
+                                                    kind.version, reader.error()));
   }
-  request.body = frame.subspan(reader.position());
   return request;
 }
 

@@ -4,7 +4,6 @@
 #pragma once
 
 #include "base/result.h"
-#include "base/transport.h"
 #include "protocol/api_table.h"
 #include "protocol/messages/request_header.h"
 #include "protocol/messages/response_header.h"
@@ -35,29 +34,25 @@ template <class Message>
 Result<Message> parse_body(const RequestFrame& request, std::size_t elements_max = SIZE_MAX,
                            bool* is_too_large = nullptr) {
   protocol::Reader reader(request.body, elements_max);
-  Message message;
-  message.decode(reader, request.version);
+  Result<Message> message;
+  message->decode(reader, request.version);
   if (is_too_large != nullptr) *is_too_large = reader.has_too_many_elements();
   if (!reader.ok()) {
-    return fail(Failure::kMalformed, std::string(request.api->name) + " version " + std::to_string(request.version) +
-                                         " that cannot be read: " + reader.error());
+    message = fail(Failure::kMalformed, std::string(request.api->name) + " version " + std::to_string(request.version) +
+                                            " that cannot be read: " + reader.error());
   }
   return message;
 }
 
-// With its 4-byte length. kInvalid: the response says what its version cannot express, which is a mistake of ours.
+// With its 4-byte length. An error of the writer's: the response says what its version cannot express, a mistake of ours.
 template <class Message>
-Result<Outgoing> frame_response(const RequestFrame& request, std::int16_t version, const Message& message) {
-  constexpr std::size_t kUsualBytes = 128;
-  protocol::Writer writer(kUsualBytes);
+void write_response(protocol::Writer& writer, const RequestFrame& request, std::int16_t version, const Message& message) {
   writer.int32(0);
   protocol::ResponseHeader header;
   header.correlation_id = request.header.correlation_id;
   header.encode(writer, protocol::response_header_version(*request.api, version));
   message.encode(writer, version);
-  if (!writer.ok()) return fail(Failure::kInvalid, writer.error());
-  writer.patch_int32(0, static_cast<std::int32_t>(writer.size_bytes() - 4));
-  return writer.take();
+  if (writer.ok()) writer.patch_int32(0, static_cast<std::int32_t>(writer.size_bytes() - 4));
 }
 
 }  // namespace kurier::broker

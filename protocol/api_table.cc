@@ -1,12 +1,22 @@
 #include "protocol/api_table.h"
 
-#include <algorithm>
+#include <array>
+#include <cstddef>
 
 namespace kurier::protocol {
+namespace {
+
+constexpr auto kByNumber = [] {
+  std::array<const ApiInfo*, static_cast<std::size_t>(kApis.back().key) + 1> apis{};
+  for (const ApiInfo& api : kApis) apis[static_cast<std::size_t>(api.key)] = &api;
+  return apis;
+}();
+
+}  // namespace
 
 const ApiInfo* find_api(std::int16_t key) {
-  const auto found = std::ranges::lower_bound(kApis, key, {}, [](const ApiInfo& api) { return static_cast<std::int16_t>(api.key); });
-  return found != kApis.end() && static_cast<std::int16_t>(found->key) == key ? &*found : nullptr;
+  const auto at = static_cast<std::uint16_t>(key);
+  return at < kByNumber.size() ? kByNumber[at] : nullptr;
 }
 
 std::int16_t request_header_version(const ApiInfo& api, std::int16_t version) {

@@ -13,7 +13,10 @@ namespace kurier::protocol {
 void Reader::fail(std::string_view why) {
   if (!error_.empty()) return;
   error_ = std::string(why) + " (at byte " + std::to_string(position_) + " of " + std::to_string(bytes_.size()) + ")";
+  bytes_ = bytes_.first(position_);
 }
+
+void Reader::ends_too_early() { fail("the message ends too early"); }
 
 bool Reader::take_elements(std::size_t count) {
   if (count <= elements_left_) {
@@ -25,16 +28,6 @@ bool Reader::take_elements(std::size_t count) {
   return false;
 }
 
-ByteView Reader::view(std::size_t count) {
-  if (count > remaining()) {
-    fail("the message ends too early");
-    return {};
-  }
-  const ByteView found = bytes_.subspan(position_, count);
-  position_ += count;
-  return found;
-}
-
 double Reader::float64() { return std::bit_cast<double>(int64()); }
 
 Uuid Reader::uuid() {
@@ -44,7 +37,7 @@ Uuid Reader::uuid() {
   return value;
 }
 
-std::uint32_t Reader::uvarint() {
+std::uint32_t Reader::long_uvarint() {
   std::uint32_t value = 0;
   for (unsigned shift = 0; shift < 35; shift += 7) {
     const auto byte = static_cast<std::uint8_t>(int8());
@@ -156,8 +149,7 @@ std::optional<std::size_t> Reader::nullable_array_count() {
   return static_cast<std::size_t>(count);
 }
 
-std::uint32_t Reader::tagged_field_count() {
-  const std::uint32_t count = uvarint();
+std::uint32_t Reader::checked_tagged_fields(std::uint32_t count) {
   if (count > kTaggedFieldsMax) {
     // Apache Kafka takes 2^31 and more for none.
     fail(count > kTagMax ? kNegativeLength : "there are more than 10000 tagged fields");
@@ -175,14 +167,6 @@ void Writer::float64(double value) { int64(std::bit_cast<std::int64_t>(value)); 
 void Writer::uuid(const Uuid& value) {
   integer(value.high);
   integer(value.low);
-}
-
-void Writer::uvarint(std::uint32_t value) {
-  while (value >= 0x80) {
-    buffer_.push_back(static_cast<std::byte>(value | 0x80U));
-    value >>= 7;
-  }
-  buffer_.push_back(static_cast<std::byte>(value));
 }
 
 void Writer::varint(std::int32_t value) {
@@ -298,7 +282,7 @@ void Writer::end_tagged(std::size_t begin) {
   buffer_.insert(at, size.buffer_.begin(), size.buffer_.end());
 }
 
-void Writer::unknown_tagged(const std::vector<UnknownTaggedField>& fields, std::size_t* next, std::uint64_t tag_limit) {
+void Writer::write_unknown_tagged(const std::vector<UnknownTaggedField>& fields, std::size_t* next, std::uint64_t tag_limit) {
   while (*next < fields.size() && fields[*next].tag < tag_limit) {
     const UnknownTaggedField& field = fields[*next];
     // As in Apache Kafka, whose tags are signed and which takes the largest one for the end, these can be read, not written.
@@ -325,9 +309,7 @@ void Writer::patch_int32(std::size_t position, std::int32_t value) {
   store_big_endian(buffer_.data() + (position - begin), value);
 }
 
-Outgoing Writer::take() {
-  if (!buffer_.empty()) parts_.push_back({std::move(buffer_), {}});
-  buffer_.clear();
+Outgoing Writer::take_parts() {
   finished_bytes_ = 0;
   return std::exchange(parts_, {});
 }

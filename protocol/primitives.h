@@ -51,7 +51,7 @@ class Reader {
 
   void set_flexible(bool flexible) { flexible_ = flexible; }
   [[nodiscard]] bool flexible() const { return flexible_; }
-  [[nodiscard]] std::size_t remaining() const { return ok() ? bytes_.size() - position_ : 0; }
+  [[nodiscard]] std::size_t remaining() const { return bytes_.size() - position_; }  // none after a failure
   [[nodiscard]] std::size_t position() const { return position_; }
 
   std::int8_t int8() { return integer<std::int8_t>(); }
@@ -112,13 +112,19 @@ class Reader {
     const ByteView from = view(sizeof(T));
     return from.empty() ? T{} : load_big_endian<T>(from.data());
   }
+  void ends_too_early();
+  std::uint32_t long_uvarint();
   bool take_elements(std::size_t count);  // false, and failed, if there are too many
-  std::uint32_t tagged_field_count();
+  std::uint32_t tagged_field_count() {
+    const std::uint32_t count = uvarint();
+    return count == 0 ? 0 : checked_tagged_fields(count);
+  }
+  std::uint32_t checked_tagged_fields(std::uint32_t count);
   std::int64_t compact_length();
   std::int64_t string_length();  // -1: null
   std::int64_t bytes_length();   // -1: null
 
-  ByteView bytes_;
+  ByteView bytes_;  // after a failure those before it
   std::size_t position_ = 0;
   std::size_t elements_left_;
   bool flexible_ = false;
@@ -149,7 +155,10 @@ class Writer {
   void boolean(bool value) { integer(static_cast<std::int8_t>(value ? 1 : 0)); }
   void float64(double value);
   void uuid(const Uuid& value);
-  void uvarint(std::uint32_t value);
+  void uvarint(std::uint32_t value) {
+    for (; value >= 0x80; value >>= 7) buffer_.push_back(static_cast<std::byte>(value | 0x80U));
+    buffer_.push_back(static_cast<std::byte>(value));
+  }
   void varint(std::int32_t value);
   void varlong(std::int64_t value);
   void raw(ByteView bytes);  // no length in front
@@ -167,15 +176,18 @@ class Writer {
   std::size_t begin_tagged(std::uint32_t tag);
   void end_tagged(std::size_t begin);
   // The unknown fields with tags below `tag_limit`, from `*next` on; `*next` moves past them.
-  void unknown_tagged(const std::vector<UnknownTaggedField>& fields, std::size_t* next, std::uint64_t tag_limit);
+  void unknown_tagged(const std::vector<UnknownTaggedField>& fields, std::size_t* next, std::uint64_t tag_limit) {
+    if (*next < fields.size()) write_unknown_tagged(fields, next, tag_limit);
+  }
 
   // Everything written so far, slices included.
   [[nodiscard]] std::size_t size_bytes() const { return finished_bytes_ + buffer_.size(); }
   // Overwrites four bytes written before, counted as size_bytes() does; typically a length known only at the end.
   void patch_int32(std::size_t position, std::int32_t value);
 
-  [[nodiscard]] Outgoing take();
-  [[nodiscard]] Bytes take_bytes();  // there are no file slices
+  // What ends with a file slice, mostly nothing; take_bytes then has the rest.
+  [[nodiscard]] Outgoing take_parts();
+  [[nodiscard]] Bytes take_bytes();  // where there are no file slices, or they have been taken
 
  private:
   template <class T>
@@ -187,6 +199,7 @@ class Writer {
   void string_length(std::size_t length);
   void bytes_length(std::size_t length);
   void null_bytes();
+  void write_unknown_tagged(const std::vector<UnknownTaggedField>& fields, std::size_t* next, std::uint64_t tag_limit);
   void slice(const FileSlice& slice);
 
   Outgoing parts_;  // finished: each ends with a slice

@@ -1,11 +1,13 @@
 // Produce: stage 1 checks and appends in the order of the connection; stage 2 waits for what acks asks for.
 #include <algorithm>
 #include <atomic>
+#include <chrono>
 #include <list>
 #include <optional>
 #include <set>
 #include <tuple>
 
+#include "base/recycled_vector.h"
 #include "broker/api/handlers.h"
 #include "broker/api/merged_topics.h"
 #include "broker/api/topic_views.h"
@@ -45,7 +47,7 @@ struct Work {
   std::list<PartitionResponse> unheard;  // of parts whose partition is answered otherwise
   std::int16_t version = 0;
   std::int16_t acks = 0;
-  MonotonicTime deadline;
+  std::chrono::milliseconds timeout;  // of waiting
   bool takes_turns = false;  // the connection's next request is held until this one is done
   std::atomic<std::size_t> holders = 0;  // of received
 
@@ -98,7 +100,7 @@ void append_to(Partition& partition, const PartitionRequest& request, net::Frame
   const protocol::BatchRules rules = batch_rules(partition.config(), partition.topic(), partition.index(), version);
   protocol::BatchVerdict verdict = protocol::validate_batch(records, rules, now);
   if (!verdict.accepted()) return answer_refusal(partition, std::move(verdict), log_start_offset, response);
-  Partition::Appended appended = partition.append(verdict.batch, acks_all);
+  Partition::Appended appended = partition.append(verdict.batch, acks_all, now);
   if (appended.error != ErrorCode::kNone) {
     if (tells_log_start(appended.error)) response.log_start_offset = log_start_offset;
     return answer_error(response, appended.error, std::move(appended.message));
@@ -117,7 +119,7 @@ void append_to(Partition& partition, const PartitionRequest& request, net::Frame
 // Stage 1 before the first suspension, if it takes no turns, stage 2 behind it. On the shard that owns the parts.
 Task<void> append_and_wait(Broker& broker, Work& work) {
   const bool acks_all = work.acks == -1;
-  std::vector<Waiting> waiting;
+  RecycledVector<Waiting> waiting;
   Turns turns = turns_of(broker);
   for (const Part& part : work.parts.of(broker.shard())) {
     if (work.takes_turns) co_await turns.next(kElementsOfAppend);
@@ -134,9 +136,11 @@ Task<void> append_and_wait(Broker& broker, Work& work) {
     }
   }
   work.let_go();  // what waits holds offsets only
+  if (waiting.empty()) co_return;
+  const MonotonicTime deadline = broker.ports().clock.monotonic() + work.timeout;
   for (const Waiting& wait : waiting) {
     co_await turns.next();
-    const ErrorCode error = co_await wait.partition->replicated(wait.required, work.deadline);
+    const ErrorCode error = co_await wait.partition->replicated(wait.required, deadline);
     if (error != ErrorCode::kNone) answer_error(*wait.response, error);
   }
 }
@@ -169,15 +173,15 @@ struct Wanted {
 };
 
 // Each partition once; in the order of the request where that names each once.
-std::vector<Wanted> wanted_of(const ProduceRequest::TopicProduceData& topic, const protocol::BatchRules& framing) {
-  std::vector<Wanted> named;
+RecycledVector<Wanted> wanted_of(const ProduceRequest::TopicProduceData& topic, const protocol::BatchRules& framing) {
+  RecycledVector<Wanted> named;
   named.reserve(topic.partition_data.size());
   for (const auto& data : topic.partition_data) named.push_back({&data});
   if (named.size() < 2) return named;
-  std::vector<Wanted> sorted = named;
+  RecycledVector<Wanted> sorted = named;
   std::ranges::sort(sorted, std::ranges::less(), [](const Wanted& one) { return std::pair(one.index(), one.data); });
   if (std::ranges::adjacent_find(sorted, std::ranges::equal_to(), &Wanted::index) == sorted.end()) return named;
-  std::vector<Wanted> merged;
+  RecycledVector<Wanted> merged;
   for (const Wanted& one : sorted) {
     if (merged.empty() || merged.back().index() != one.index()) merged.emplace_back();
     const auto& records = one.data->records;
@@ -268,14 +272,13 @@ bool has_error(const ProduceResponse& response) {
 }  // namespace
 
 Task<net::Reply> produce(Broker& broker, Call call) {
-  const MonotonicTime began = broker.ports().clock.monotonic();
   auto request = parse_inline<ProduceRequest>(call);
   if (call.is_large) {
     call.connection.hold_next();
     request = co_await parse_large<ProduceRequest, true>(broker, call);
   }
   if (!request) co_return refuse(call, request.error());
-  const MonotonicTime deadline = began + std::chrono::milliseconds(std::max(0, request->timeout_ms));
+  const std::chrono::milliseconds timeout(std::max(0, request->timeout_ms));
   const std::int16_t acks = request->acks;
   ProduceResponse response;
   Work work{.received = Received{std::move(call.frame), std::move(*request)},
@@ -283,7 +286,7 @@ Task<net::Reply> produce(Broker& broker, Call call) {
             .unheard = {},
             .version = call.request.version,
             .acks = acks,
-            .deadline = deadline};
+            .timeout = timeout};
   const auto image = broker.image();
   const bool is_complete = co_await aside(
       broker, call.is_large, [&] { return distribute(broker, *image, call, work.received->request, response, work); });

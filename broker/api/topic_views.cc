@@ -15,7 +15,8 @@ std::optional<Address> address_of(const replication::BrokerImage& broker, const 
 }
 
 bool is_internal_topic(const std::string& name) {
-  return name == "__consumer_offsets" || name == "__transaction_state" || name == "__share_group_state";
+  return name.starts_with("__") &&
+         (name == "__consumer_offsets" || name == "__transaction_state" || name == "__share_group_state");
 }
 
 std::vector<BrokerId> offline_replicas(const replication::MetadataImage& image, const replication::PartitionImage& partition) {

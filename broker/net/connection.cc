@@ -278,13 +278,11 @@ bool Connection::write_at_once() {
   std::size_t left_bytes = 0;
   for (const RequestSlot& slot : in_flight_) {
     if (!slot.reply) break;
-    if (slot.reply->close) return false;
-    if (slot.reply->frame) {
-      const Outgoing& frame = *slot.reply->frame;
-      if (frame.size() != 1 || frame.front().slice.size_bytes > 0) return false;
+    if (slot.reply->close || !slot.reply->parts.empty()) return false;
+    if (const ByteView bytes = slot.reply->bytes; !bytes.empty()) {
       if (piece_count == pieces.size()) break;
-      pieces[piece_count++] = frame.front().bytes;
-      left_bytes += frame.front().bytes.size();
+      pieces[piece_count++] = bytes;
+      left_bytes += bytes.size();
     }
     ++reply_count;
   }
@@ -303,8 +301,7 @@ bool Connection::write_at_once() {
 // The first `count` bytes of the replies, which are less than all that is ready.
 void Connection::drop_written(std::size_t count) {
   for (RequestSlot& slot : in_flight_) {
-    if (!slot.reply->frame) continue;
-    Bytes& bytes = slot.reply->frame->front().bytes;
+    Bytes& bytes = slot.reply->bytes;
     const std::size_t dropped = std::min(count, bytes.size());
     bytes.erase(bytes.begin(), bytes.begin() + static_cast<std::ptrdiff_t>(dropped));
     count -= dropped;
@@ -323,12 +320,12 @@ Task<void> Connection::write_replies(Self self) {
       ++count;
       if (close_after) continue;  // what is ready behind the reply that closes, or behind a failed write, goes unsaid
       close_after = slot.reply->close;
-      if (!slot.reply->frame) continue;
       if (together.empty()) {
-        together = std::move(*slot.reply->frame);
+        together = std::move(slot.reply->parts);
       } else {
-        std::ranges::move(*slot.reply->frame, std::back_inserter(together));
+        std::ranges::move(slot.reply->parts, std::back_inserter(together));
       }
+      if (!slot.reply->bytes.empty()) together.push_back({std::move(slot.reply->bytes), {}});
     }
     // The slots stay until the write is done: what the client has not taken yet counts as in flight.
     if (!together.empty() && !me.stream_closed_) {

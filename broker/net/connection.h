@@ -48,7 +48,10 @@ enum class Concurrency {
 };
 
 struct Reply {
-  std::optional<Outgoing> frame;  // with its 4-byte length; none: this request has no response (acks=0)
+  // The frame with its 4-byte length: parts that end with a file slice each, mostly none, then bytes. Nothing at all: this
+  // request has no response (acks=0).
+  Outgoing parts;
+  Bytes bytes;
   bool close = false;             // after this reply has been written
   std::optional<Error> malformed;  // why, where it is for what the client sent: goes to the log, not too often
   std::chrono::milliseconds throttle{0};  // nothing more is read for so long

@@ -196,12 +196,12 @@ Task<void> count_produce(OneShard& shard) {
   MemoryStream& producer = shard.connect();
   const Bytes one_record = produce_frame(0, batch_of_records(1, 1000));
   co_await compare(shard, {.what = "Produce of one record, acks=1",
-                           .expected = 9,
+                           .expected = 6,
                            .request = [&] { producer.deliver(one_record); },
                            .check = [&] { check_produced(producer); }});
   const Bytes large = produce_frame(1, batch_of_records(64, 1000));
   co_await compare(shard, {.what = "Produce of 64 KiB, acks=1",
-                           .expected = 9,
+                           .expected = 6,
                            .request = [&] { producer.deliver(large); },
                            .check = [&] { check_produced(producer); }});
 }
@@ -214,7 +214,7 @@ Task<void> count_fetch(OneShard& shard) {
   co_await shard.next_round();
   session.has_begun();
   co_await compare(shard, {.what = "Fetch of a session, with records",
-                           .expected = 25,
+                           .expected = 24,
                            .before = [&] { session.prepare(); },
                            .request = [&] { session.send(); },
                            .check = [&] { session.check_answered(); }});
@@ -229,7 +229,7 @@ Task<void> count_waiting_fetch(OneShard& shard) {
   co_await shard.next_round();
   session.has_begun();
   co_await compare(shard, {.what = "Fetch of a session that waits",
-                           .expected = 24,
+                           .expected = 23,
                            .before = [&] { session.prepare(); },
                            .request = [&] { session.send(); },
                            .after =
@@ -243,7 +243,7 @@ Task<void> count_waiting_fetch(OneShard& shard) {
                                  check_produced(producer);
                                }});
   co_await compare(shard, {.what = "Produce of one record that wakes a Fetch",
-                           .expected = 22,
+                           .expected = 18,
                            .before =
                                [&] {
                                  session.prepare();

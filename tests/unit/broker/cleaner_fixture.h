@@ -83,7 +83,7 @@ struct CleanerFixture {
       record.key = std::to_string(i);
       record.value = std::string(1000, 'v');
       Bytes batch = test::batch_of({record}, {.timestamp = shard.wall()}, protocol::Codec::kNone);
-      REQUIRE(partition.append(batch, false, storage::AppendOrigin::kClient).error == protocol::ErrorCode::kNone);
+      REQUIRE(partition.append(batch, false, shard.wall()).error == protocol::ErrorCode::kNone);
     }
   }
   // What was written can be cleaned from here on.

@@ -28,7 +28,7 @@ net::Reply answer(std::int32_t correlation_id, std::int16_t version, const Respo
   header.encode(writer, protocol::response_header_version(*protocol::find_api(Response::kApiKey), version));
   response.encode(writer, version);
   writer.patch_int32(0, static_cast<std::int32_t>(writer.size_bytes() - 4));
-  return net::Reply{.frame = writer.take()};
+  return net::Reply{.bytes = writer.take_bytes()};
 }
 
 // Offers Metadata 5 to 9, Produce in versions from the future, and nothing else. Metadata's cluster id is as long as

@@ -22,11 +22,10 @@ using namespace kurier::net;
 
 namespace {
 
-Outgoing framed(ByteView body) {
-  Outgoing frame(1);
-  frame[0].bytes.resize(4 + body.size());
-  store_big_endian(frame[0].bytes.data(), static_cast<std::int32_t>(body.size()));
-  std::ranges::copy(body, frame[0].bytes.begin() + 4);
+Bytes framed(ByteView body) {
+  Bytes frame(4 + body.size());
+  store_big_endian(frame.data(), static_cast<std::int32_t>(body.size()));
+  std::ranges::copy(body, frame.begin() + 4);
   return frame;
 }
 
@@ -48,7 +47,7 @@ class EchoHandler final : public RequestHandler {
       reply[0].bytes.resize(4);
       store_big_endian(reply[0].bytes.data(), static_cast<std::int32_t>(slice.size_bytes));
       reply[0].slice = slice;
-      co_return Reply{.frame = std::move(reply)};
+      co_return Reply{.parts = std::move(reply)};
     }
     if (frame.view()[0] == std::byte{'o'}) {
       held.push_back(std::make_unique<Event<bool>>());
@@ -56,7 +55,7 @@ class EchoHandler final : public RequestHandler {
       if (held.size() == release_at) release();
       co_await released;
     }
-    co_return Reply{.frame = framed(frame.view())};
+    co_return Reply{.bytes = framed(frame.view())};
   }
   void connection_closed(ConnectionContext&) override { ++closed; }
 
@@ -127,7 +126,7 @@ class Client {
       bytes = bytes.subspan(static_cast<std::size_t>(count));
     }
   }
-  void send_frame(std::string_view body) const { send(framed(as_bytes(body))[0].bytes); }
+  void send_frame(std::string_view body) const { send(framed(as_bytes(body))); }
   // Empty at the end of the stream.
   Bytes receive(std::size_t size_bytes) const {
     Bytes all(size_bytes);
@@ -159,7 +158,7 @@ TEST_CASE("requests that overlap are answered in their order, whichever is ready
   const Client client(served.port);
   Bytes all;
   for (std::size_t i = 0; i < kRequests; ++i) {
-    const Bytes frame = framed(as_bytes("o" + std::to_string(i)))[0].bytes;
+    const Bytes frame = framed(as_bytes("o" + std::to_string(i)));
     all.insert(all.end(), frame.begin(), frame.end());
   }
   client.send(all);
@@ -183,7 +182,7 @@ TEST_CASE("frames arrive whole, however the bytes are cut") {
   Served served;
   const Client client(served.port);
   const std::string body = "x" + std::string(10'000, 'y');
-  const Bytes frame = framed(as_bytes(body))[0].bytes;
+  const Bytes frame = framed(as_bytes(body));
   for (std::size_t i = 0; i < 16; ++i) client.send(ByteView(frame).subspan(i, 1));
   client.send(ByteView(frame).subspan(16));
   client.send(frame);
@@ -263,7 +262,7 @@ TEST_CASE("requests that are answered behind one that closes the connection end 
   Served served;
   Bytes together;
   for (const std::string_view body : {"c1", "c2", "c3"}) {
-    const Bytes frame = framed(as_bytes(body))[0].bytes;
+    const Bytes frame = framed(as_bytes(body));
     together.insert(together.end(), frame.begin(), frame.end());
   }
   const Client closed(served.port);
@@ -289,7 +288,7 @@ TEST_CASE("a client that takes nothing of its answer is idle too; one that takes
   limits.idle_max = std::chrono::seconds(1);
   Served served(limits);
   const std::string large = "x" + std::string(32 << 20, '.');  // more than sockets hold
-  const Bytes frame = framed(as_bytes(large))[0].bytes;
+  const Bytes frame = framed(as_bytes(large));
   {
     const Client slow(served.port);
     std::thread sender([&] { slow.send(frame); });

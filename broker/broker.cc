@@ -74,11 +74,10 @@ Result<net::Concurrency> Broker::classify(const net::ConnectionContext& connecti
 
 // The handler's own task, where nothing is to be done behind it.
 Task<net::Reply> Broker::handle(net::ConnectionContext& connection, net::FrameBuffer frame) {
-  auto request = parse_request(frame.view());
-  if (!request) return answer({.close = true, .malformed = std::move(request.error())});
-  const bool on_controller_listener = is_controller_listener(connection);
-  const ApiEntry* api = find_served(request->api->key, on_controller_listener);
-  Call call{connection, std::move(*request), std::move(frame), on_controller_listener};
+  Call call{connection, {}, std::move(frame), is_controller_listener(connection)};
+  auto parsed = parse_request(call.frame.view(), call.request);
+  if (!parsed) return answer({.close = true, .malformed = std::move(parsed.error())});
+  const ApiEntry* api = find_served(call.request.api->key, call.on_controller_listener);
   const Admission admission = admit(call);
   if (admission.close) return answer({.close = true});
   Task<net::Reply> handled = api->handler(*this, std::move(call));

@@ -12,28 +12,26 @@ Result<RequestKind> kind_of_request(ByteView frame) {
   return RequestKind{api, load_big_endian<std::int16_t>(frame.data() + 2)};
 }
 
-Result<RequestFrame> parse_request(ByteView frame) {
+Result<void> parse_request(ByteView frame, RequestFrame& request) {
   TRY_ASSIGN(const RequestKind kind, kind_of_request(frame));
-  Result<RequestFrame> request;
-  request->api = kind.api;
-  request->version = kind.version;
+  request.api = kind.api;
+  request.version = kind.version;
   // Of a version from the future nothing but the beginning of its header is known, and that is the same in all of them.
   const bool known = kind.version >= 0 && kind.version <= kind.api->max_version;
   if (!known) {
-    request->header.request_api_key = load_big_endian<std::int16_t>(frame.data());
-    request->header.request_api_version = kind.version;
-    request->header.correlation_id = load_big_endian<std::int32_t>(frame.data() + 4);
-    return request;
+    request.header.request_api_key = load_big_endian<std::int16_t>(frame.data());
+    request.header.request_api_version = kind.version;
+    request.header.correlation_id = load_big_endian<std::int32_t>(frame.data() + 4);
+    return {};
   }
   protocol::Reader reader(frame);
-  request->header.decode(reader, protocol::request_header_version(*kind.api, kind.version));
-  if (reader.ok()) {
-    request->body = frame.subspan(reader.position());
-  } else {
-    request = fail(Failure::kMalformed, fmt::format("a header of {} version {} that cannot be read: {}", kind.api->name,
-                                                    kind.version, reader.error()));
+  request.header.decode(reader, protocol::request_header_version(*kind.api, kind.version));
+  if (!reader.ok()) {
+    return fail(Failure::kMalformed, fmt::format("a header of {} version {} that cannot be read: {}", kind.api->name,
+                                                 kind.version, reader.error()));
   }
-  return request;
+  request.body = frame.subspan(reader.position());
+  return {};
 }
 
 }  // namespace kurier::broker

@@ -27,7 +27,7 @@ Result<RequestKind> kind_of_request(ByteView frame);
 
 // Reads the header. A version outside the schema's range is accepted here (ApiVersions answers it); the body is then not
 // to be read.
-Result<RequestFrame> parse_request(ByteView frame);
+Result<void> parse_request(ByteView frame, RequestFrame& request);
 
 // `is_too_large` is set where it has more than `elements_max` elements; it is then not read to its end.
 template <class Message>

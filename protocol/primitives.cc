@@ -9,6 +9,9 @@
 #include "protocol/text.h"
 
 namespace kurier::protocol {
+namespace {
+constexpr std::size_t kZeroedAtOnceBytes = 1024;  // behind what a Writer has written
+}  // namespace
 
 void Reader::fail(std::string_view why) {
   if (!error_.empty()) return;
@@ -176,13 +179,29 @@ void Writer::varint(std::int32_t value) {
 void Writer::varlong(std::int64_t value) {
   auto bits = (static_cast<std::uint64_t>(value) << 1) ^ static_cast<std::uint64_t>(value >> 63);
   while (bits >= 0x80) {
-    buffer_.push_back(static_cast<std::byte>(bits | 0x80U));
+    *more(1) = static_cast<std::byte>(bits | 0x80U);
     bits >>= 7;
   }
-  buffer_.push_back(static_cast<std::byte>(bits));
+  *more(1) = static_cast<std::byte>(bits);
 }
 
-void Writer::raw(ByteView bytes) { buffer_.insert(buffer_.end(), bytes.begin(), bytes.end()); }
+void Writer::raw(ByteView bytes) {
+  if (bytes.size() <= kZeroedAtOnceBytes) {
+    std::ranges::copy(bytes, more(bytes.size()));
+    return;
+  }
+  // What is long is copied to where there were no zeros.
+  buffer_.resize(written_bytes_);
+  buffer_.insert(buffer_.end(), bytes.begin(), bytes.end());
+  written_bytes_ = buffer_.size();
+}
+
+// A vector has to be told of each byte that it gets: not one after the other, nor of so many that memory is touched in vain.
+void Writer::grow(std::size_t count) {
+  const std::size_t wanted = written_bytes_ + count;
+  if (wanted > buffer_.capacity()) buffer_.reserve(std::max(wanted, 2 * buffer_.capacity()));
+  buffer_.resize(std::max(wanted, std::min(buffer_.capacity(), written_bytes_ + kZeroedAtOnceBytes)));
+}
 
 void Writer::string_length(std::size_t length) {
   if (length > kStringBytesMax) {
@@ -262,7 +281,8 @@ void Writer::null_array() { null_bytes(); }
 
 void Writer::slice(const FileSlice& slice) {
   if (slice.size_bytes == 0) return;
-  finished_bytes_ += buffer_.size() + slice.size_bytes;
+  finished_bytes_ += written_bytes_ + slice.size_bytes;
+  buffer_.resize(std::exchange(written_bytes_, 0));
   parts_.push_back({std::exchange(buffer_, {}), slice});
   constexpr std::size_t kBetweenSlicesBytes = 64;  // what a partition of a Fetch takes, mostly
   buffer_.reserve(kBetweenSlicesBytes);
@@ -279,7 +299,9 @@ void Writer::end_tagged(std::size_t begin) {
   Writer size;
   size.uvarint(static_cast<std::uint32_t>(length));
   const auto at = buffer_.begin() + static_cast<std::ptrdiff_t>(begin - finished_bytes_);
-  buffer_.insert(at, size.buffer_.begin(), size.buffer_.end());
+  const ByteView front = ByteView(size.buffer_).first(size.written_bytes_);
+  buffer_.insert(at, front.begin(), front.end());
+  written_bytes_ += front.size();
 }
 
 void Writer::write_unknown_tagged(const std::vector<UnknownTaggedField>& fields, std::size_t* next, std::uint64_t tag_limit) {
@@ -305,7 +327,7 @@ void Writer::patch_int32(std::size_t position, std::int32_t value) {
     begin += part.bytes.size() + part.slice.size_bytes;
   }
   KURIER_CHECK_COMPARE(position, >=, begin);
-  KURIER_CHECK_COMPARE(position - begin + 4, <=, buffer_.size());
+  KURIER_CHECK_COMPARE(position - begin + 4, <=, written_bytes_);
   store_big_endian(buffer_.data() + (position - begin), value);
 }
 
@@ -316,6 +338,7 @@ Outgoing Writer::take_parts() {
 
 Bytes Writer::take_bytes() {
   KURIER_CHECK(parts_.empty());
+  buffer_.resize(std::exchange(written_bytes_, 0));
   return std::exchange(buffer_, {});
 }
 

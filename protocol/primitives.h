@@ -156,8 +156,8 @@ class Writer {
   void float64(double value);
   void uuid(const Uuid& value);
   void uvarint(std::uint32_t value) {
-    for (; value >= 0x80; value >>= 7) buffer_.push_back(static_cast<std::byte>(value | 0x80U));
-    buffer_.push_back(static_cast<std::byte>(value));
+    for (; value >= 0x80; value >>= 7) *more(1) = static_cast<std::byte>(value | 0x80U);
+    *more(1) = static_cast<std::byte>(value);
   }
   void varint(std::int32_t value);
   void varlong(std::int64_t value);
@@ -181,7 +181,7 @@ class Writer {
   }
 
   // Everything written so far, slices included.
-  [[nodiscard]] std::size_t size_bytes() const { return finished_bytes_ + buffer_.size(); }
+  [[nodiscard]] std::size_t size_bytes() const { return finished_bytes_ + written_bytes_; }
   // Overwrites four bytes written before, counted as size_bytes() does; typically a length known only at the end.
   void patch_int32(std::size_t position, std::int32_t value);
 
@@ -192,10 +192,15 @@ class Writer {
  private:
   template <class T>
   void integer(T value) {
-    const std::size_t at = buffer_.size();
-    buffer_.resize(at + sizeof(T));
-    store_big_endian(buffer_.data() + at, value);
+    store_big_endian(more(sizeof(T)), value);
   }
+  // The next `count` bytes, which are then written.
+  std::byte* more(std::size_t count) {
+    if (count > buffer_.size() - written_bytes_) grow(count);
+    written_bytes_ += count;
+    return buffer_.data() + written_bytes_ - count;
+  }
+  void grow(std::size_t count);
   void string_length(std::size_t length);
   void bytes_length(std::size_t length);
   void null_bytes();
@@ -204,7 +209,8 @@ class Writer {
 
   Outgoing parts_;  // finished: each ends with a slice
   std::size_t finished_bytes_ = 0;
-  Bytes buffer_;
+  Bytes buffer_;  // behind what is written there may be zeros
+  std::size_t written_bytes_ = 0;  // of buffer_
   bool flexible_ = false;
   std::string error_;
 };

@@ -28,12 +28,6 @@ constexpr std::int16_t kLeadersSinceVersion = 10;
 constexpr std::int16_t kByIdSinceVersion = 13;
 constexpr std::size_t kElementsOfAppend = 16;  // what an append costs, in elements of a loop
 
-// Views of the request's fields are views of the frame, and both go when the last shard has appended its batches.
-struct Received {
-  net::FrameBuffer frame;
-  ProduceRequest request;
-};
-
 struct Part {
   TopicId topic;
   const PartitionRequest* request = nullptr;
@@ -42,17 +36,23 @@ struct Part {
 
 // What the shards share of one request. Each has its own parts; the last one that has appended its own lets what was received go.
 struct Work {
-  std::optional<Received> received;
+  // What was received: the request has views of its frame.
+  net::FrameBuffer frame;
+  Result<ProduceRequest> request;
   ByOwner<Part> parts;
   std::list<PartitionResponse> unheard;  // of parts whose partition is answered otherwise
   std::int16_t version = 0;
   std::int16_t acks = 0;
-  std::chrono::milliseconds timeout;  // of waiting
+  std::chrono::milliseconds timeout{0};  // of waiting
   bool takes_turns = false;  // the connection's next request is held until this one is done
-  std::atomic<std::size_t> holders = 0;  // of received
+  std::atomic<std::size_t> holders = 0;  // of what was received
 
   void let_go() {
-    if (holders.fetch_sub(1) == 1) received.reset();
+    if (holders.fetch_sub(1) == 1) end_received();
+  }
+  void end_received() {
+    request = {};
+    frame = {};
   }
 };
 
@@ -129,7 +129,7 @@ Task<void> append_and_wait(Broker& broker, Work& work) {
       continue;
     }
     Offset required{0};
-    append_to(**partition, *part.request, work.received->frame, work.version, acks_all, broker.ports().clock,
+    append_to(**partition, *part.request, work.frame, work.version, acks_all, broker.ports().clock,
               *part.response, &required);
     if (part.response->error_code == ErrorCode::kNone && work.acks != 0 && (*partition)->must_wait(acks_all)) {
       waiting.push_back({*partition, required, part.response});
@@ -239,9 +239,15 @@ bool distribute(const Broker& broker, const replication::MetadataImage& image, c
   return true;
 }
 
+bool has_error(const ProduceResponse& response) {
+  return std::ranges::any_of(response.responses, [](const auto& topic) {
+    return std::ranges::any_of(topic.partition_responses, [](const auto& answer) { return answer.error_code != ErrorCode::kNone; });
+  });
+}
+
 // KIP-951: with NOT_LEADER_OR_FOLLOWER, who leads now, and where it is reached.
 void tell_leaders(const replication::MetadataImage& image, const Call& call, ProduceResponse& response) {
-  if (call.request.version < kLeadersSinceVersion) return;
+  if (call.request.version < kLeadersSinceVersion || !has_error(response)) return;
   std::set<BrokerId> told;
   for (auto& topic_response : response.responses) {
     for (auto& answer : topic_response.partition_responses) {
@@ -263,35 +269,28 @@ void tell_leaders(const replication::MetadataImage& image, const Call& call, Pro
   }
 }
 
-bool has_error(const ProduceResponse& response) {
-  return std::ranges::any_of(response.responses, [](const auto& topic) {
-    return std::ranges::any_of(topic.partition_responses, [](const auto& answer) { return answer.error_code != ErrorCode::kNone; });
-  });
-}
-
 }  // namespace
 
 Task<net::Reply> produce(Broker& broker, Call call) {
-  auto request = parse_inline<ProduceRequest>(call);
-  if (call.is_large) {
-    call.connection.hold_next();
-    request = co_await parse_large<ProduceRequest, true>(broker, call);
-  }
-  if (!request) co_return refuse(call, request.error());
-  const std::chrono::milliseconds timeout(std::max(0, request->timeout_ms));
-  const std::int16_t acks = request->acks;
-  ProduceResponse response;
-  Work work{.received = Received{std::move(call.frame), std::move(*request)},
+  Work work{.frame = {},
+            .request = parse_inline<ProduceRequest>(call),
             .parts = ByOwner<Part>(broker.shards()),
             .unheard = {},
-            .version = call.request.version,
-            .acks = acks,
-            .timeout = timeout};
+            .version = call.request.version};
+  if (call.is_large) {
+    call.connection.hold_next();
+    work.request = co_await parse_large<ProduceRequest, true>(broker, call);
+  }
+  if (!work.request) co_return refuse(call, work.request.error());
+  work.frame = std::move(call.frame);
+  work.acks = work.request->acks;
+  work.timeout = std::chrono::milliseconds(std::max(0, work.request->timeout_ms));
+  ProduceResponse response;
   const auto image = broker.image();
   const bool is_complete = co_await aside(
-      broker, call.is_large, [&] { return distribute(broker, *image, call, work.received->request, response, work); });
+      broker, call.is_large, [&] { return distribute(broker, *image, call, *work.request, response, work); });
   if (!is_complete) {
-    co_await end(broker, call, work.received, response, work.parts, work.unheard);
+    co_await end(broker, call, work.request, work.frame, response, work.parts, work.unheard);
     co_return refuse(call, {Failure::kMalformed, "Produce with null for the records of a partition"});
   }
   for (const ShardIndex owner : work.parts.owners()) {
@@ -301,9 +300,9 @@ Task<net::Reply> produce(Broker& broker, Call call) {
   work.holders = work.parts.owners().size() + (call.is_large ? 1 : 0);  // so that what is large does not end on a shard
   co_await on_shards(broker.shards(), broker.shard(), work.parts.owners(), append_and_wait, work);
   // acks=0 expects no response; that something failed can only be said by closing the connection.
-  if (acks == 0) {
+  if (work.acks == 0) {
     const bool close = has_error(response);
-    co_await end(broker, call, work.received, response, work.parts, work.unheard);
+    co_await end(broker, call, work.request, work.frame, response, work.parts, work.unheard);
     call.connection.let_next();
     co_return net::Reply{.close = close};
   }
@@ -315,7 +314,7 @@ Task<net::Reply> produce(Broker& broker, Call call) {
   const auto now = broker.image();
   net::Reply reply = co_await aside(broker, true, [&] {
     tell_leaders(*now, call, response);
-    work.received.reset();
+    work.end_received();
     return respond(call, response);
   });
   co_await end(broker, call, response, work.parts, work.unheard);

@@ -20,7 +20,7 @@ bool is_large(std::size_t frame_bytes) { return frame_bytes > FrameMemory::kByte
 
 FrameBuffer& FrameBuffer::operator=(FrameBuffer&& other) noexcept {
   if (this != &other) {
-    free();
+    if (data_ != nullptr) free();
     data_ = std::exchange(other.data_, nullptr);
     size_ = std::exchange(other.size_, 0);
   }
@@ -28,7 +28,6 @@ FrameBuffer& FrameBuffer::operator=(FrameBuffer&& other) noexcept {
 }
 
 void FrameBuffer::free() {
-  if (data_ == nullptr) return;
   if (is_large(size_)) return std::free(data_);
   if (!is_small(size_)) return FrameMemory::leave(data_, size_);
   RecycledMemory::leave(data_, std::max<std::size_t>(size_, 1));

@@ -21,7 +21,9 @@ class FrameBuffer {
   FrameBuffer(FrameBuffer&& other) noexcept
       : data_(std::exchange(other.data_, nullptr)), size_(std::exchange(other.size_, 0)) {}
   FrameBuffer& operator=(FrameBuffer&& other) noexcept;
-  ~FrameBuffer() { free(); }
+  ~FrameBuffer() {
+    if (data_ != nullptr) free();
+  }
 
   // `size_bytes` bytes of unspecified content.
   static FrameBuffer allocate(std::size_t size_bytes);
@@ -34,7 +36,7 @@ class FrameBuffer {
   [[nodiscard]] MutableByteView mutable_view() { return {data_, size_}; }
 
  private:
-  void free();
+  void free();  // what it has
   void reallocate(std::size_t size_bytes);
 
   std::byte* data_ = nullptr;

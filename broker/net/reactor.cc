@@ -102,7 +102,7 @@ void Reactor::Impl::run() {
     run_posted();
     // Whoever posts from here on wakes this thread, or is seen.
     asleep.store(true);
-    if (is_anything_posted()) {
+    if (has_posted) {
       take_turn();
       for (std::size_t i = 0; i < kReadyPerRound && context.poll_one() > 0; ++i) {
       }
@@ -155,28 +155,31 @@ void Reactor::Impl::post(Callback callback) {
   {
     const std::lock_guard lock(mutex);
     posted.push_back(std::move(callback));
+    has_posted = true;
   }
   if (asleep.exchange(false)) wake();
 }
 
 void Reactor::Impl::post_all(std::vector<Callback>& callbacks) {
-  {
-    const std::lock_guard lock(mutex);
-    std::ranges::move(callbacks, std::back_inserter(posted));
-  }
-  callbacks.clear();
+  put(callbacks);
   if (asleep.exchange(false)) wake();
 }
 
-bool Reactor::Impl::is_anything_posted() {
-  const std::lock_guard lock(mutex);
-  return !posted.empty();
+void Reactor::Impl::put(std::vector<Callback>& callbacks) {
+  {
+    const std::lock_guard lock(mutex);
+    std::ranges::move(callbacks, std::back_inserter(posted));
+    has_posted = true;
+  }
+  callbacks.clear();
 }
 
 void Reactor::Impl::run_posted() {
+  if (!has_posted) return;
   {
     const std::lock_guard lock(mutex);
     running_batch.swap(posted);
+    has_posted = false;
   }
   std::size_t done = 0;
   for (Callback& callback : running_batch) {
@@ -217,11 +220,7 @@ void Reactor::Impl::deliver(Parcel& parcel) {
     return parcel.to->post_all(parcel.callbacks);
   }
   Impl& sleeper = *parcel.to;
-  {
-    const std::lock_guard lock(sleeper.mutex);
-    std::ranges::move(parcel.callbacks, std::back_inserter(sleeper.posted));
-  }
-  parcel.callbacks.clear();
+  sleeper.put(parcel.callbacks);
   if (!sleeper.asleep.exchange(false)) return;
   // Where its thread has not gone to sleep yet, or has just woken up, it is told.
   if (!sleeper.turn.try_lock()) return sleeper.wake();
@@ -245,7 +244,7 @@ void Reactor::Impl::deliver(Parcel& parcel) {
 void Reactor::Impl::run_for_sleeper() {
   run_posted();
   asleep.store(true);
-  const bool is_left = is_anything_posted() && asleep.exchange(false);
+  const bool is_left = has_posted && asleep.exchange(false);
   turn.unlock();
   if (is_left) wake();
 }

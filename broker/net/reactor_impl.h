@@ -42,12 +42,13 @@ struct Reactor::Impl {
   void sleep();
   void wait_for_wake();
   void run_posted();
-  bool is_anything_posted();
+  void put(std::vector<Callback>& callbacks);  // leaves it empty; wakes nobody
   void end_round();
 
   // Posted work: swapped out as a whole, so that a burst of posts costs one wake-up.
   std::mutex mutex;
   std::vector<Callback> posted;
+  std::atomic<bool> has_posted{false};  // changes with the mutex held; whoever only looks needs none
   std::vector<Callback> running_batch;
   std::atomic<bool> asleep{false};
   std::atomic<bool> stopping{false};

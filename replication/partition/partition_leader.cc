@@ -106,6 +106,7 @@ void PartitionLeader::complete_produce(PartitionActions& actions) {
 }
 
 void PartitionLeader::wake_fetches(PartitionActions& actions) {
+  if (fetches_.empty()) return;
   for (const FetchBound which : {FetchBound::kLogEnd, FetchBound::kHighWatermark, FetchBound::kLastStableOffset}) {
     auto& waiting = fetches_by_bound_[static_cast<std::size_t>(which)];
     while (!waiting.empty() && waiting.begin()->first < bound(which)) {

@@ -46,15 +46,15 @@ Cut cut(ByteView stream, std::size_t piece_bytes, bool into_space) {
 }
 
 void read_request(ByteView frame) {
-  const auto request = broker::parse_request(frame);
-  if (!request || request->version < 0 || request->version > request->api->max_version) return;
+  broker::RequestFrame request;
+  if (!broker::parse_request(frame, request) || request.version < 0 || request.version > request.api->max_version) return;
   for (std::size_t number = 0; number < fuzz::kMessages; ++number) {
     fuzz::visit_message(number, [&]<class Message>() {
       if constexpr (requires { Message::kApiKey; }) {
         if (Message::kApiKey != load_big_endian<std::int16_t>(frame.data())) return;
         if (!std::string_view(Message::kName).ends_with("Request")) return;
-        if (request->version < Message::kMinVersion || request->version > Message::kMaxVersion) return;
-        fuzz::round_trip<Message>(request->body, request->version);
+        if (request.version < Message::kMinVersion || request.version > Message::kMaxVersion) return;
+        fuzz::round_trip<Message>(request.body, request.version);
       }
     });
   }

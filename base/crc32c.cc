@@ -9,8 +9,8 @@
 namespace kurier {
 namespace {
 
-// Eight bytes an instruction: of so few, ISA-L's way by blocks would take longer.
-constexpr std::size_t kShortBytes = 256;
+// ISA-L goes by blocks of so many bytes; what is less takes half the time if it is taken eight bytes an instruction.
+constexpr std::size_t kBlockBytes = 256;
 
 std::uint32_t crc32c_of_short(ByteView bytes, std::uint32_t seed) {
   std::uint64_t state = ~seed;
@@ -27,7 +27,7 @@ std::uint32_t crc32c_of_short(ByteView bytes, std::uint32_t seed) {
 }  // namespace
 
 std::uint32_t crc32c(ByteView bytes, std::uint32_t seed) {
-  if (bytes.size() <= kShortBytes) return crc32c_of_short(bytes, seed);
+  if (bytes.size() < kBlockBytes) return crc32c_of_short(bytes, seed);
   // ISA-L counts in int; it also wants the register, not the finished checksum, hence the complements.
   constexpr std::size_t kChunk = std::size_t{1} << 30;
   std::uint32_t state = ~seed;

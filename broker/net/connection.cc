@@ -11,7 +11,7 @@
 namespace kurier::net {
 namespace {
 
-constexpr std::size_t kPiecesAtOnce = 32;  // of one write
+constexpr std::size_t kPiecesAtOnce = 16;  // of one write
 
 struct Sleep {
   const Clock& clock;

@@ -11,6 +11,13 @@ TEST_CASE("crc32c has the published check value, in one piece or in several") {
   CHECK(crc32c(as_bytes("123456789")) == 0xe3069283U);
   CHECK(crc32c(as_bytes("6789"), crc32c(as_bytes("12345"))) == 0xe3069283U);
   CHECK(crc32c({}) == 0);
+  // What is short is summed otherwise than what is long.
+  const Bytes bytes(1000, std::byte{0x5a});
+  for (std::size_t size = 0; size < bytes.size(); ++size) {
+    std::uint32_t by_bytes = 0;
+    for (std::size_t i = 0; i < size; ++i) by_bytes = crc32c(ByteView(bytes).subspan(i, 1), by_bytes);
+    REQUIRE(crc32c(ByteView(bytes).first(size)) == by_bytes);
+  }
 }
 
 TEST_CASE("a uuid's text is Kafka's") {

@@ -28,8 +28,8 @@ net::Reply respond(const Call& call, const Message& message, std::int16_t versio
   protocol::Writer writer(kUsualBytes);
   write_response(writer, call.request, version, message);
   if (!writer.ok()) {
-    LOG_ERROR("no response to {} version {} of {}: {}", call.request.api->name, version, call.connection.peer.to_string(),
-              writer.error());
+    LOG_ERROR("no response to {} version {} of {}: {}", call.request.api->name, version,
+              call.connection.peer.to_string(), writer.error());
     return {.close = true};
   }
   return {.parts = writer.take_parts(), .bytes = writer.take_bytes()};

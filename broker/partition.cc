@@ -46,7 +46,8 @@ Result<void> Partition::begin() {
   return {};
 }
 
-Partition::Appended Partition::append(MutableByteView batches, bool acks_all, Timestamp now, storage::AppendOrigin origin) {
+Partition::Appended Partition::append(MutableByteView batches, bool acks_all, Timestamp now,
+                                      storage::AppendOrigin origin) {
   Appended appended;
   if (offline_) {
     appended.error = ErrorCode::kKafkaStorageError;

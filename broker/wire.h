@@ -46,7 +46,8 @@ Result<Message> parse_body(const RequestFrame& request, std::size_t elements_max
 
 // With its 4-byte length. An error of the writer's: the response says what its version cannot express, a mistake of ours.
 template <class Message>
-void write_response(protocol::Writer& writer, const RequestFrame& request, std::int16_t version, const Message& message) {
+void write_response(protocol::Writer& writer, const RequestFrame& request, std::int16_t version,
+                    const Message& message) {
   writer.int32(0);
   protocol::ResponseHeader header;
   header.correlation_id = request.header.correlation_id;

@@ -304,7 +304,8 @@ void Writer::end_tagged(std::size_t begin) {
   written_bytes_ += front.size();
 }
 
-void Writer::write_unknown_tagged(const std::vector<UnknownTaggedField>& fields, std::size_t* next, std::uint64_t tag_limit) {
+void Writer::write_unknown_tagged(const std::vector<UnknownTaggedField>& fields, std::size_t* next,
+                                  std::uint64_t tag_limit) {
   while (*next < fields.size() && fields[*next].tag < tag_limit) {
     const UnknownTaggedField& field = fields[*next];
     // As in Apache Kafka, whose tags are signed and which takes the largest one for the end, these can be read, not written.

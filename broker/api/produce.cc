@@ -129,8 +129,8 @@ Task<void> append_and_wait(Broker& broker, Work& work) {
       continue;
     }
     Offset required{0};
-    append_to(**partition, *part.request, work.frame, work.version, acks_all, broker.ports().clock,
-              *part.response, &required);
+    append_to(**partition, *part.request, work.frame, work.version, acks_all, broker.ports().clock, *part.response,
+              &required);
     if (part.response->error_code == ErrorCode::kNone && work.acks != 0 && (*partition)->must_wait(acks_all)) {
       waiting.push_back({*partition, required, part.response});
     }
@@ -241,7 +241,8 @@ bool distribute(const Broker& broker, const replication::MetadataImage& image, c
 
 bool has_error(const ProduceResponse& response) {
   return std::ranges::any_of(response.responses, [](const auto& topic) {
-    return std::ranges::any_of(topic.partition_responses, [](const auto& answer) { return answer.error_code != ErrorCode::kNone; });
+    return std::ranges::any_of(topic.partition_responses,
+                               [](const auto& answer) { return answer.error_code != ErrorCode::kNone; });
   });
 }
 

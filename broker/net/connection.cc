@@ -85,7 +85,8 @@ void Connection::account() {
   const std::size_t held = received_bytes_ + unanswered_bytes_ + decoder_.pending_bytes();
   shard_.request_bytes += held;
   shard_.request_bytes -= std::exchange(accounted_bytes_, held);
-  if (!shard_.wait_for_memory.empty() && shard_.request_bytes < shard_.limits.shard_bytes_max) wake_all_that_wait_for_memory(shard_);
+  if (!shard_.wait_for_memory.empty() && shard_.request_bytes < shard_.limits.shard_bytes_max)
+    wake_all_that_wait_for_memory(shard_);
 }
 
 // All of them: who has nothing to read takes nothing.

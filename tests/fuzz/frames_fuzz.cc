@@ -47,7 +47,8 @@ Cut cut(ByteView stream, std::size_t piece_bytes, bool into_space) {
 
 void read_request(ByteView frame) {
   broker::RequestFrame request;
-  if (!broker::parse_request(frame, request) || request.version < 0 || request.version > request.api->max_version) return;
+  if (!broker::parse_request(frame, request) || request.version < 0 || request.version > request.api->max_version)
+    return;
   for (std::size_t number = 0; number < fuzz::kMessages; ++number) {
     fuzz::visit_message(number, [&]<class Message>() {
       if constexpr (requires { Message::kApiKey; }) {

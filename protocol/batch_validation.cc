@@ -377,16 +377,13 @@ BatchVerdict validate_framing(ByteView records, const BatchRules& rules) {
 }
 
 BatchVerdict validate_batch(MutableByteView records, const BatchRules& rules, Timestamp now) {
-  BatchVerdict verdict = validate_framing(records, rules);
-  if (!verdict.accepted()) return verdict;
+  if (BatchVerdict verdict = validate_framing(records, rules); !verdict.accepted()) return verdict;
   const MutableByteView bytes = records.first(first_batch(records).size_bytes);
-  verdict = check_whole(bytes, rules);
-  if (!verdict.accepted()) return verdict;
+  if (BatchVerdict verdict = check_whole(bytes, rules); !verdict.accepted()) return verdict;
   const auto batch = RecordBatchView::parse(bytes);
   if (!batch) return refuse(ErrorCode::kCorruptMessage, batch.error().context, false);
-  verdict = check_header(*batch);
-  if (!verdict.accepted()) return verdict;
-  verdict = check_records(bytes, *batch, rules, now);
+  if (BatchVerdict verdict = check_header(*batch); !verdict.accepted()) return verdict;
+  BatchVerdict verdict = check_records(bytes, *batch, rules, now);
   if (verdict.accepted() && verdict.batch.size() > rules.segment_bytes) {
     return refuse(
         ErrorCode::kRecordListTooLarge,

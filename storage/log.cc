@@ -93,7 +93,7 @@ Result<void> Log::append_as_follower(ByteView batches, Timestamp now) {
 // returned.
 Result<void> Log::write(ByteView batches, RecordBatchView batch, Timestamp now) {
   std::uint64_t position = active().size_bytes();
-  TRY(active().append(batches, config_));
+  TRY(active().append_unindexed(batches, config_));
   active().modified_is(now);
   while (true) {
     TRY(active().index(batch, position, config_));
@@ -170,7 +170,8 @@ bool Log::may_leave_gap(Offset from, Offset to) const {
 Result<void> Log::roll_at(Offset base_offset, Timestamp now) {
   if (active().base_offset() == base_offset) return {};
   TRY(active().seal());
-  recovery_point_ = std::min(recovery_point_, base_offset - 1);  // the indexes were written just now
+  // A flush begins at the recovery point. Where that is the end already, none will take the last entries of these indexes.
+  if (recovery_point_ >= base_offset) TRY(active().sync_indexes());
   TRY(take_snapshot(base_offset));
   return add_segment(base_offset, now);
 }
@@ -242,7 +243,8 @@ Result<FlushJob> Log::begin_flush() { return prepare_flush(false); }
 // is one more fsync.
 Result<FlushJob> Log::prepare_flush(bool with_active_indexes) {
   const bool is_inside = !with_active_indexes && log_end_offset_ > active().base_offset();
-  FlushJob job{.up_to = log_end_offset_,
+  FlushJob job{.truncations = truncations_,
+               .up_to = log_end_offset_,
                .recovery_point = is_inside ? log_end_offset_ - 1 : log_end_offset_,
                .files = {},
                .file_system = &files_,
@@ -258,8 +260,9 @@ Result<FlushJob> Log::prepare_flush(bool with_active_indexes) {
 }
 
 void Log::complete_flush(const FlushJob& job) {
-  durable_end_ = std::max(durable_end_, std::min(job.up_to, log_end_offset_));
-  recovery_point_ = std::max(recovery_point_, std::min(job.recovery_point, log_end_offset_));
+  if (job.truncations != truncations_) return;  // other records may have its offsets now
+  durable_end_ = std::max(durable_end_, job.up_to);
+  recovery_point_ = std::max(recovery_point_, job.recovery_point);
 }
 
 Result<void> Log::close_clean() {

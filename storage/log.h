@@ -54,8 +54,9 @@ struct LogRead {
 
 // What an fsync has to cover so that everything before `up_to` is durable.
 struct FlushJob {
+  std::uint64_t truncations = 0;  // of the log, before it
   Offset up_to;
-  Offset recovery_point;  // then
+  Offset recovery_point;  // as it may be once this is done
   std::vector<std::shared_ptr<File>> files;
   FileSystem* file_system = nullptr;
   std::string directory;
@@ -204,6 +205,7 @@ class Log {
   Offset log_end_offset_{0};
   Offset recovery_point_;  // ≤ durable_end_
   Offset durable_end_;
+  std::uint64_t truncations_ = 0;
   Offset high_watermark_;  // as last said; for the cleaner
   std::vector<std::unique_ptr<Segment>> segments_;  // by base offset; never empty
   LeaderEpochs epochs_;

@@ -25,6 +25,7 @@ Result<void> Log::truncate_to(Offset offset, Timestamp now) {
   const bool is_inside = straddling && straddling->base_offset < offset;
   log_end_offset_ = is_inside ? straddling->base_offset : offset;
   log_start_offset_ = std::min(log_start_offset_, log_end_offset_);
+  ++truncations_;
   durable_end_ = std::min(durable_end_, log_end_offset_);
   recovery_point_ = std::min(recovery_point_, log_end_offset_);
   if (epochs_.truncate_from_end(log_end_offset_)) TRY(write_epochs());
@@ -51,6 +52,7 @@ Result<void> Log::truncate_fully_and_start_at(Offset offset) {
   epochs_.clear();
   TRY(write_epochs());
   TRY(add_segment(offset, Timestamp(0)));
+  ++truncations_;
   log_start_offset_ = log_end_offset_ = recovery_point_ = durable_end_ = offset;
   return {};
 }

@@ -74,6 +74,18 @@ Result<void> Segment::index(const RecordBatchView& batch, std::uint64_t position
 }
 
 Result<void> Segment::append(ByteView batches, const LogConfig& config) {
+  std::uint64_t position = size_bytes_;
+  TRY(append_unindexed(batches, config));
+  while (!batches.empty()) {
+    TRY_ASSIGN(const RecordBatchView batch, RecordBatchView::parse(batches));
+    TRY(index(batch, position, config));
+    position += batch.size_bytes();
+    batches = batches.subspan(batch.size_bytes());
+  }
+  return {};
+}
+
+Result<void> Segment::append_unindexed(ByteView batches, const LogConfig& config) {
   TRY(open_file());
   // preallocate: Apache Kafka gives the file its full size and cuts the zeros off later. Here only the space is taken.
   if (config.preallocate && size_bytes_ == 0 && !is_reserved_) {
@@ -320,20 +332,35 @@ Result<void> Segment::sync_transaction_index() {
 Result<std::vector<std::shared_ptr<File>>> Segment::files_to_sync(bool with_indexes) {
   TRY(open_file());
   std::vector<std::shared_ptr<File>> all{file_};
-  if (with_indexes) {
-    for (IndexFile* index : {&offset_index_.entries(), &time_index_.entries()}) {
-      // A full disk must not keep the records from becoming durable; an index that ends early is only slower.
-      const Result<void> written = index->write_out();
-      if (!written && !is_passing(written.error().failure)) return std::unexpected(written.error());
-      TRY_ASSIGN(auto file, index->take_unsynced());
-      if (file) all.push_back(std::move(file));
-    }
-  }
+  if (with_indexes) TRY(take_unsynced_indexes(all));
   if (has_transaction_index_) {
     TRY_ASSIGN(auto transactions, files_.open(path(kTransactionIndexSuffix), OpenMode::kReadWrite));
     all.push_back(std::move(transactions));
   }
   return all;
+}
+
+Result<void> Segment::take_unsynced_indexes(std::vector<std::shared_ptr<File>>& taken) {
+  for (IndexFile* index : {&offset_index_.entries(), &time_index_.entries()}) {
+    // A full disk must not keep the records from becoming durable; an index that ends early is only slower.
+    const Result<void> written = index->write_out();
+    if (!written && !is_passing(written.error().failure)) return std::unexpected(written.error());
+    TRY_ASSIGN(auto file, index->take_unsynced());
+    if (file) taken.push_back(std::move(file));
+  }
+  return {};
+}
+
+Result<void> Segment::sync_indexes() {
+  std::vector<std::shared_ptr<File>> indexes;
+  TRY(take_unsynced_indexes(indexes));
+  for (const auto& index : indexes) {
+    if (Result<void> synced = index->sync(); !synced) {
+      sync_indexes_again();
+      return synced;
+    }
+  }
+  return {};
 }
 
 void Segment::sync_indexes_again() {

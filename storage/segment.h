@@ -47,8 +47,10 @@ class Segment {
   [[nodiscard]] Timestamp modified() const { return modified_; }
   [[nodiscard]] const std::string& directory() const { return directory_; }
 
-  // Appends whole batches with one write. Each of them is then to be told to the indexes, with where it begins.
+  // Appends whole batches with one write, and tells the indexes of them.
   Result<void> append(ByteView batches, const LogConfig& config);
+  // The same in two steps, for who looks at each batch anyway: each is then to be indexed, with where it begins.
+  Result<void> append_unindexed(ByteView batches, const LogConfig& config);
   Result<void> index(const protocol::RecordBatchView& batch, std::uint64_t position, const LogConfig& config);
   Result<std::shared_ptr<const File>> file();
 
@@ -94,6 +96,7 @@ class Segment {
 
   // What an fsync of this segment has to cover. May be used on another thread.
   Result<std::vector<std::shared_ptr<File>>> files_to_sync(bool with_indexes);
+  Result<void> sync_indexes();
   // Whoever had them to sync may have failed unheard.
   void sync_indexes_again();
   // The paths of its files that exist, for deletion.
@@ -115,6 +118,7 @@ class Segment {
   Result<void> open_file();
   Result<void> load_max_timestamp();
   Result<void> truncate_transaction_index(Offset offset);
+  Result<void> take_unsynced_indexes(std::vector<std::shared_ptr<File>>& taken);
   void remember(const protocol::RecordBatchView& batch, std::uint64_t position);
 
   FileSystem& files_;

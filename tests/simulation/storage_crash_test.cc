@@ -11,6 +11,7 @@
 #include "storage/log.h"
 #include "tests/simulation/simulated_file_system.h"
 #include "tests/support/raw_batch.h"
+#include "tests/support/segment_indexes.h"
 
 using namespace kurier;
 using namespace kurier::storage;
@@ -261,11 +262,11 @@ class Run {
   std::int32_t epoch_ = 1;
 };
 
-// Appends and flushes until the power is cut. The recovery point that the checkpoint names.
-Offset write_until_cut(SimulatedFileSystem& machine, const LogConfig& config, SeededRandom& random) {
-  Offset recovery_point{0};
+// Goes on from a recovery point, appends and flushes until the power is cut. The recovery point that the checkpoint names then.
+Offset write_until_cut(SimulatedFileSystem& machine, const LogConfig& config, SeededRandom& random,
+                       Offset recovery_point) {
   Timestamp now{1000};
-  auto opened = Log::open(machine, {.directory = kDirectory, .config = config}, now);
+  auto opened = Log::open(machine, {.directory = kDirectory, .config = config, .recovery_point = recovery_point}, now);
   while (opened && !machine.crashed()) {
     Log& log = **opened;
     now = now + 3;
@@ -282,28 +283,13 @@ Offset write_until_cut(SimulatedFileSystem& machine, const LogConfig& config, Se
   return recovery_point;
 }
 
-// Whether the indexes of a segment are those that its records give; an entry may follow in the time index, from when it was sealed.
-bool indexes_are_whole(SimulatedFileSystem& machine, Offset base, const LogConfig& config) {
-  const auto content = [&](std::string_view suffix) {
-    return read_file(machine, segment_path(kDirectory, base, suffix));
-  };
-  const auto log = content(kLogSuffix);
-  const auto index = content(kIndexSuffix);
-  const auto time_index = content(kTimeIndexSuffix);
-  if (!log || !index || !time_index) return false;
-  SimulatedFileSystem elsewhere(1);
-  REQUIRE(elsewhere.make_directories(kDirectory));
-  REQUIRE((*elsewhere.open(segment_path(kDirectory, base, kLogSuffix), OpenMode::kCreate))->write_at(0, *log));
-  Segment segment(elsewhere, kDirectory, base, {.log_bytes = log->size()}, Timestamp(0));
-  REQUIRE(segment.recover(config,
-                          [](const protocol::RecordBatchView&, std::uint64_t) -> Result<bool> { return true; }) == 0U);
-  const auto rebuilt = [&](std::string_view suffix) {
-    return read_file(elsewhere, segment_path(kDirectory, base, suffix)).value_or(Bytes{});
-  };
-  const Bytes rebuilt_time_index = rebuilt(kTimeIndexSuffix);
-  return rebuilt(kIndexSuffix) == *index && time_index->size() <= rebuilt_time_index.size() + TimeIndex::kEntryBytes &&
-         std::ranges::equal(rebuilt_time_index,
-                            ByteView(*time_index).first(std::min(time_index->size(), rebuilt_time_index.size())));
+// A start and a clean stop. Its recovery point is the end of the log.
+Offset stop_clean(SimulatedFileSystem& machine, const LogConfig& config, Offset recovery_point) {
+  auto opened = Log::open(machine, {.directory = kDirectory, .config = config, .recovery_point = recovery_point},
+                          Timestamp(1000));
+  REQUIRE(opened);
+  REQUIRE((*opened)->close_clean());
+  return (*opened)->recovery_point();
 }
 
 std::uint64_t from_environment(const char* name, std::uint64_t otherwise) {
@@ -341,18 +327,23 @@ TEST_CASE("after a power cut the indexes are whole of every segment before that 
     LogConfig config;
     config.segment_bytes = 400 + random.below(1500);
     config.index_interval_bytes = random.below(200);
-    machine.crash_at(20 + random.below(400));
-    const Offset recovery_point = write_until_cut(machine, config, random);
-    machine.restart(Crash::kPowerCut);
-    std::vector<Offset> bases;  // of what lies at or before the recovery point
-    for (const auto& entry : machine.list(kDirectory).value_or(std::vector<FileSystem::Entry>{})) {
-      if (!entry.name.ends_with(kLogSuffix)) continue;
-      const Offset base(std::stoll(entry.name));
-      if (base <= recovery_point) bases.push_back(base);
-    }
-    for (std::size_t i = 0; i + 1 < bases.size(); ++i, ++checked) {
-      INFO("seed " << seed << ", segment " << bases[i].value() << ", recovery point " << recovery_point.value());
-      REQUIRE(indexes_are_whole(machine, bases[i], config));
+    Offset recovery_point{0};
+    for (int life = 1; life <= 3; ++life) {
+      machine.crash_at(machine.changes() + 20 + random.below(400));
+      recovery_point = write_until_cut(machine, config, random, recovery_point);
+      machine.restart(Crash::kPowerCut);
+      std::vector<Offset> bases;  // of what lies at or before the recovery point
+      for (const auto& entry : machine.list(kDirectory).value_or(std::vector<FileSystem::Entry>{})) {
+        if (!entry.name.ends_with(kLogSuffix)) continue;
+        const Offset base(std::stoll(entry.name));
+        if (base <= recovery_point) bases.push_back(base);
+      }
+      for (std::size_t i = 0; i + 1 < bases.size(); ++i, ++checked) {
+        INFO("seed " << seed << ", life " << life << ", segment " << bases[i].value() << ", recovery point "
+                     << recovery_point.value());
+        REQUIRE(test::indexes_are_whole(machine, kDirectory, bases[i], config));
+      }
+      if (random.below(3) == 0) recovery_point = stop_clean(machine, config, recovery_point);
     }
   }
   REQUIRE(checked > 500);

@@ -7,6 +7,7 @@
 #include "tests/support/cleaning.h"
 #include "tests/support/log_content.h"
 #include "tests/support/record_batch.h"
+#include "tests/support/segment_indexes.h"
 
 using namespace kurier;
 using namespace kurier::storage;
@@ -534,6 +535,22 @@ TEST_CASE("max.compaction.lag.ms ends the active segment, so that it can be clea
   f.log->set_config(config);
   f.put({"a=4"}, {.timestamp = f.now + 1000});
   CHECK(f.log->segment_count() == 2);
+}
+
+TEST_CASE("what a cleaning has written is indexed, and found by its time") {
+  Fixture f;
+  const Timestamp first = f.now;
+  for (int i = 0; i < 100; ++i, f.now = f.now + 1) f.put({"key " + std::to_string(i % 60) + "=value"});
+  f.roll();
+  f.clean();
+  const auto index = read_file(f.files, segment_path(kDirectory, Offset(0), kIndexSuffix));
+  REQUIRE(index);
+  CHECK(index->size() >= 10 * OffsetIndex::kEntryBytes);
+  CHECK(test::indexes_are_whole(f.files, kDirectory, Offset(0), f.config));
+  const auto found = f.log->offset_for_timestamp(first + 50);
+  REQUIRE(found);
+  REQUIRE(*found);
+  CHECK((*found)->offset == Offset(50));
 }
 
 TEST_CASE("a damaged batch stops the cleaning, and the log stays as it is") {

@@ -24,8 +24,8 @@ inline bool indexes_are_whole(FileSystem& files, const std::string& directory, O
   const auto copy = elsewhere.open(storage::segment_path(directory, base, storage::kLogSuffix), OpenMode::kCreate);
   if (!copy || !(*copy)->write_at(0, *log)) return false;
   storage::Segment segment(elsewhere, directory, base, {.log_bytes = log->size()}, Timestamp(0));
-  const auto cut = segment.recover(
-      config, [](const protocol::RecordBatchView&, std::uint64_t) -> Result<bool> { return true; });
+  const auto cut =
+      segment.recover(config, [](const protocol::RecordBatchView&, std::uint64_t) -> Result<bool> { return true; });
   if (!cut || *cut != 0) return false;
   const Bytes rebuilt_index = content(elsewhere, storage::kIndexSuffix).value_or(Bytes{});
   const Bytes rebuilt_time_index = content(elsewhere, storage::kTimeIndexSuffix).value_or(Bytes{});

@@ -1,4 +1,5 @@
-// A server with an echo handler and real sockets on the loopback interface.
+// A server with an echo handler and real sockets on the loopback interface; and a connection alone, whose client takes only
+// a part of what is written.
 #include <netinet/in.h>
 #include <poll.h>
 #include <sys/socket.h>
@@ -16,6 +17,7 @@
 #include "broker/net/posix_file_system.h"
 #include "broker/net/server.h"
 #include "broker/net/system_clock.h"
+#include "tests/support/manual_shard.h"
 
 using namespace kurier;
 using namespace kurier::net;
@@ -149,6 +151,131 @@ class Client {
   int socket_;
 };
 
+// Brings requests, and has room for `room` bytes until a task waits to write more; it does until `let_write`.
+class NarrowStream final : public Stream {
+ public:
+  NarrowStream(Bytes requests, std::size_t room) : requests_(std::move(requests)), unread_(requests_), room_(room) {}
+
+  void let_write() {
+    if (!may_write_.is_set()) may_write_.set(true);
+  }
+  Bytes received;  // by the client
+  std::size_t written_at_once = 0;  // bytes of that
+  std::size_t fails_from_call = SIZE_MAX;  // of write_some, the first being 0
+  bool is_broken = false;  // for tasks
+
+  Task<Result<void>> wait_readable() override {
+    if (unread_.empty()) co_await closed_;
+    if (closed_.is_set()) co_return fail(Failure::kClosed, "closed here");
+    co_return Result<void>{};
+  }
+  Result<std::size_t> read_some(MutableByteView buffer) override {
+    const std::size_t count = std::min(buffer.size(), unread_.size());
+    std::ranges::copy(unread_.first(count), buffer.begin());
+    unread_ = unread_.subspan(count);
+    return count;
+  }
+  Task<Result<void>> write(Outgoing outgoing) override {
+    if (!may_write_.is_set()) co_await may_write_;
+    if (is_broken) co_return fail(Failure::kClosed, "closed by the peer");
+    for (const OutgoingPart& part : outgoing) take(part.bytes);
+    co_return Result<void>{};
+  }
+  Result<std::size_t> write_some(std::span<const ByteView> pieces) override {
+    if (calls_++ >= fails_from_call) return fail(Failure::kClosed, "closed by the peer");
+    std::size_t count = 0;
+    for (const ByteView piece : pieces) {
+      const ByteView taken = piece.first(std::min(piece.size(), room_));
+      take(taken);
+      room_ -= taken.size();
+      count += taken.size();
+    }
+    written_at_once += count;
+    return count;
+  }
+  Task<Result<void>> wait_writable() override { co_return Result<void>{}; }
+  void close() override {
+    if (!closed_.is_set()) closed_.set(true);
+  }
+  const Endpoint& peer() const override { return peer_; }
+  std::uint64_t written_bytes() const override { return received.size(); }
+
+ private:
+  void take(ByteView bytes) { received.insert(received.end(), bytes.begin(), bytes.end()); }
+
+  const Bytes requests_;
+  ByteView unread_;
+  std::size_t room_;
+  std::size_t calls_ = 0;
+  Event<bool> may_write_;
+  Event<bool> closed_;
+  const Endpoint peer_{"127.0.0.1", 1};
+};
+
+// The first request is answered with the first reply and so on; one whose reply closes the connection when released.
+class ListedReplies final : public RequestHandler {
+ public:
+  explicit ListedReplies(std::vector<Reply> replies) : replies_(std::move(replies)) {}
+  Result<Concurrency> classify(const ConnectionContext&, ByteView) override { return Concurrency::kOverlapping; }
+  Task<Reply> handle(ConnectionContext&, FrameBuffer) override {
+    Reply& reply = replies_[next_++];
+    if (reply.close && !released.is_set()) co_await released;
+    co_return std::move(reply);
+  }
+  void connection_closed(ConnectionContext&) override { ++closed; }
+
+  Event<bool> released;
+  std::size_t closed = 0;
+
+ private:
+  std::vector<Reply> replies_;
+  std::size_t next_ = 0;
+};
+
+// One connection whose client has sent as many requests as there are replies, all at once.
+class Alone {
+ public:
+  Alone(const std::vector<Reply>& replies, std::size_t room) : handler(replies) {
+    Bytes requests;
+    for (std::size_t i = 0; i < replies.size(); ++i)
+      std::ranges::copy(framed(as_bytes("r")), std::back_inserter(requests));
+    auto owned = std::make_unique<NarrowStream>(std::move(requests), room);
+    stream = owned.get();
+    connection = std::make_shared<Connection>(shard, std::move(owned), ConnectionContext{}, [](Connection*) {});
+  }
+  ~Alone() {
+    connection->close();
+    stream->let_write();
+    if (!handler.released.is_set()) handler.released.set(true);
+    manual.run_posted();
+  }
+  void run() const { connection->start(); }
+
+  test::ManualShard manual;
+  ListedReplies handler;
+  ConnectionShard shard{manual, manual, manual, manual, handler, {}};
+  NarrowStream* stream = nullptr;
+  std::shared_ptr<Connection> connection;
+};
+
+// Of these sizes, and no byte as the ones around it.
+std::vector<Reply> replies_of(std::span<const std::size_t> sizes) {
+  std::vector<Reply> replies;
+  std::size_t next = 0;
+  for (const std::size_t size_bytes : sizes) {
+    Bytes bytes(size_bytes);
+    for (std::byte& byte : bytes) byte = static_cast<std::byte>(next++ % 251);
+    replies.push_back({.bytes = std::move(bytes)});
+  }
+  return replies;
+}
+
+Bytes all_bytes(const std::vector<Reply>& replies) {
+  Bytes all;
+  for (const Reply& reply : replies) all.insert(all.end(), reply.bytes.begin(), reply.bytes.end());
+  return all;
+}
+
 }  // namespace
 
 TEST_CASE("requests that overlap are answered in their order, whichever is ready first") {
@@ -271,6 +398,85 @@ TEST_CASE("requests that are answered behind one that closes the connection end 
   const Client other(served.port);
   other.send_frame("x");
   REQUIRE(other.receive_frame() == "x");
+}
+
+TEST_CASE("replies that are cut anywhere arrive whole and in order") {
+  std::vector<Reply> replies = replies_of(std::array<std::size_t, 4>{7, 0, 12, 5});
+  replies.back().close = true;
+  constexpr std::size_t kReadyAtOnce = 7 + 0 + 12;  // the last one is ready while those wait, or have been written
+  for (std::size_t room = 0; room <= kReadyAtOnce; ++room) {
+    INFO("cut after " << room << " bytes");
+    const Bytes expected = all_bytes(replies);
+    Alone alone(replies, room);
+    alone.run();
+    REQUIRE(alone.stream->received == Bytes(expected.begin(), expected.begin() + static_cast<std::ptrdiff_t>(room)));
+    REQUIRE(alone.stream->written_at_once == room);
+    alone.handler.released.set(true);
+    alone.manual.run_posted();
+    REQUIRE(alone.stream->received.size() == room);
+    REQUIRE(alone.handler.closed == 0);
+    alone.stream->let_write();
+    REQUIRE(alone.stream->received == expected);
+    REQUIRE(alone.handler.closed == 1);
+    REQUIRE(alone.manual.running() == 0);
+  }
+}
+
+TEST_CASE("more replies than are written at once are cut anywhere, too") {
+  std::vector<std::size_t> sizes;
+  for (std::size_t i = 0; i < 40; ++i) sizes.push_back(i % 5);  // 32 of them have bytes
+  const std::vector<Reply> replies = replies_of(sizes);
+  const Bytes expected = all_bytes(replies);
+  for (std::size_t room = 0; room <= expected.size(); ++room) {
+    INFO("cut after " << room << " bytes");
+    Alone alone(replies, room);
+    alone.run();
+    REQUIRE(alone.stream->written_at_once == room);
+    alone.stream->let_write();
+    REQUIRE(alone.stream->received == expected);
+    REQUIRE(alone.handler.closed == 0);
+  }
+}
+
+TEST_CASE("what could not be written at once is for a task, and a client that is gone is found out by it") {
+  const std::vector<Reply> replies = replies_of(std::vector<std::size_t>(20, 3));
+  const Bytes expected = all_bytes(replies);
+  for (const std::size_t fails_from_call : {0U, 1U}) {
+    for (const bool is_broken : {false, true}) {
+      INFO("call " << fails_from_call << " fails" << (is_broken ? ", and so does the task" : ""));
+      Alone alone(replies, SIZE_MAX);
+      alone.stream->fails_from_call = fails_from_call;
+      alone.stream->is_broken = is_broken;
+      alone.run();
+      const std::size_t before = fails_from_call * 16 * 3;
+      REQUIRE(alone.stream->written_at_once == before);
+      alone.stream->let_write();
+      REQUIRE(alone.handler.closed == (is_broken ? 1 : 0));
+      const auto end = is_broken ? expected.begin() + static_cast<std::ptrdiff_t>(before) : expected.end();
+      REQUIRE(alone.stream->received == Bytes(expected.begin(), end));
+    }
+  }
+}
+
+TEST_CASE("replies of more than 64 KiB together are for a task from their first byte") {
+  constexpr std::size_t kMax = 64 * 1024;
+  const auto written_at_once = [](std::span<const std::size_t> sizes, std::size_t room) {
+    const std::vector<Reply> replies = replies_of(sizes);
+    Alone alone(replies, room);
+    alone.run();
+    const std::size_t at_once = alone.stream->written_at_once;
+    alone.stream->let_write();
+    REQUIRE(alone.stream->received == all_bytes(replies));
+    return at_once;
+  };
+  REQUIRE(written_at_once(std::array{kMax}, SIZE_MAX) == kMax);
+  REQUIRE(written_at_once(std::array{kMax}, 1000) == 1000);
+  REQUIRE(written_at_once(std::array{kMax + 1}, SIZE_MAX) == 0);
+  REQUIRE(written_at_once(std::array<std::size_t, 3>{10, kMax - 20, 10}, SIZE_MAX) == kMax);
+  REQUIRE(written_at_once(std::array<std::size_t, 3>{10, kMax - 20, 11}, SIZE_MAX) == 0);
+  std::vector<std::size_t> sizes(16, 3);
+  sizes.push_back(kMax + 1);  // not with those before it
+  REQUIRE(written_at_once(sizes, SIZE_MAX) == 16 * 3);
 }
 
 TEST_CASE("an idle connection is closed, after connections.max.idle.ms") {

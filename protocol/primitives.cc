@@ -4,6 +4,7 @@
 #include <array>
 #include <bit>
 #include <limits>
+#include <utility>
 
 #include "base/check.h"
 #include "protocol/text.h"
@@ -159,6 +160,17 @@ std::uint32_t Reader::checked_tagged_fields(std::uint32_t count) {
     return 0;
   }
   return take_elements(count) ? count : 0;
+}
+
+// Nothing of the other stays: a count of bytes that left with their buffer would have the next ones written beyond its end.
+Writer& Writer::operator=(Writer&& other) noexcept {
+  parts_ = std::exchange(other.parts_, {});
+  finished_bytes_ = std::exchange(other.finished_bytes_, 0);
+  buffer_ = std::exchange(other.buffer_, {});
+  written_bytes_ = std::exchange(other.written_bytes_, 0);
+  flexible_ = std::exchange(other.flexible_, false);
+  error_ = std::exchange(other.error_, {});
+  return *this;
 }
 
 void Writer::fail(std::string_view why) {

@@ -11,6 +11,7 @@
 #include <string>
 #include <string_view>
 #include <type_traits>
+#include <utility>
 #include <vector>
 
 #include "base/bytes.h"
@@ -137,6 +138,12 @@ class Writer {
   Writer() = default;
   // With room for so many bytes before it has to grow.
   explicit Writer(std::size_t room_bytes) { buffer_.reserve(room_bytes); }
+  // What was moved from is as one that nothing was written to.
+  Writer(Writer&& other) noexcept { *this = std::move(other); }
+  Writer& operator=(Writer&& other) noexcept;
+  Writer(const Writer&) = delete;
+  Writer& operator=(const Writer&) = delete;
+  ~Writer() = default;
 
   [[nodiscard]] bool ok() const { return error_.empty(); }
   [[nodiscard]] const std::string& error() const { return error_; }

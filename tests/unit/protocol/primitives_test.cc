@@ -1,4 +1,4 @@
-// Reader against what a sender may invent: lengths, counts, nulls. The bounds are Apache Kafka 4.4's.
+// Reader against what a sender may invent: lengths, counts, nulls; a Writer that moves. The bounds are Apache Kafka 4.4's.
 #include <catch2/catch.hpp>
 
 #include "protocol/primitives.h"
@@ -217,13 +217,13 @@ TEST_CASE("a string is UTF-8, whatever was sent") {
              "12345678") ==
         "\ufffd"
         "12345678");
-  CHECK(read("\xe2\x82") == "\ufffd");               // cut: one
+  CHECK(read("\xe2\x82") == "\ufffd");  // cut: one
   CHECK(read("\xe2\x82"
              "x") == "\ufffdx");
   CHECK(read("\xe2x\x82") == "\ufffdx\ufffd");
-  CHECK(read("\xc0\x80") == "\ufffd\ufffd");         // too long a form: each byte
+  CHECK(read("\xc0\x80") == "\ufffd\ufffd");  // too long a form: each byte
   CHECK(read("\xe0\x80\x80") == "\ufffd\ufffd\ufffd");
-  CHECK(read("\xed\xa0\x80") == "\ufffd");           // a surrogate: one
+  CHECK(read("\xed\xa0\x80") == "\ufffd");  // a surrogate: one
   CHECK(read("\xed\xa0") == "\ufffd");
   CHECK(read("\xf0\x9f\x98"
              "x") == "\ufffdx");
@@ -245,4 +245,47 @@ TEST_CASE("a string that would be too long to be written again is not read") {
   CHECK(fits(kStringBytesMax / 3));
   CHECK_FALSE(fits(kStringBytesMax / 3 + 1));
   CHECK_FALSE(fits(kStringBytesMax));
+}
+
+TEST_CASE("a writer that was moved from is empty and can be written to") {
+  static_assert(!std::is_copy_constructible_v<Writer> && !std::is_copy_assignable_v<Writer>);
+  const auto begun = [] {
+    Writer writer;
+    writer.set_flexible(true);
+    Records records;
+    records.is_null = false;
+    records.slices.push_back({nullptr, 0, 1000});
+    writer.nullable_records(records);
+    for (int i = 0; i < 500; ++i) writer.int32(i);
+    writer.fail("as planted");
+    return writer;
+  };
+  const auto check_whole = [](Writer& writer) {
+    CHECK(writer.flexible());
+    CHECK(writer.error() == "as planted");
+    CHECK(writer.size_bytes() == 2 + 1000 + 500 * 4);
+    CHECK(writer.take_parts().size() == 1);
+    const Bytes bytes = writer.take_bytes();
+    REQUIRE(bytes.size() == 500 * 4);
+    CHECK(load_big_endian<std::int32_t>(bytes.data() + bytes.size() - 4) == 499);
+  };
+  const auto check_empty = [](Writer& writer) {
+    CHECK(writer.ok());
+    CHECK_FALSE(writer.flexible());
+    CHECK(writer.size_bytes() == 0);
+    writer.int32(7);
+    writer.string("kept");
+    CHECK(writer.take_parts().empty());
+    CHECK(writer.take_bytes() == to_bytes(std::string_view("\0\0\0\7\0\4kept", 10)));
+  };
+  Writer first = begun();
+  Writer second(std::move(first));
+  check_empty(first);
+  Writer third;
+  third.int64(1);  // goes
+  third = std::move(second);
+  check_empty(second);
+  Writer& same = third;
+  third = std::move(same);
+  check_whole(third);
 }

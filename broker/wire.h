@@ -1,6 +1,7 @@
 // Requests and responses as frames: header, version, body.
 //
-// Pure functions. A frame that does not follow the rules is an Error; the connection is then closed, as Apache Kafka does.
+// Pure functions. A frame that does not follow the rules is an Error; the connection is then closed, as Apache Kafka
+// does.
 #pragma once
 
 #include "base/result.h"
@@ -25,8 +26,8 @@ struct RequestKind {
 // What every header begins with.
 Result<RequestKind> kind_of_request(ByteView frame);
 
-// Reads the header. A version outside the schema's range is accepted here (ApiVersions answers it); the body is then not
-// to be read.
+// Reads the header into `request`, a fresh one. A version outside the schema's range is accepted here (ApiVersions
+// answers it); the body is then not to be read.
 Result<void> parse_request(ByteView frame, RequestFrame& request);
 
 // `is_too_large` is set where it has more than `elements_max` elements; it is then not read to its end.
@@ -44,7 +45,8 @@ Result<Message> parse_body(const RequestFrame& request, std::size_t elements_max
   return message;
 }
 
-// With its 4-byte length. An error of the writer's: the response says what its version cannot express, a mistake of ours.
+// With its 4-byte length. An error of the writer's: the response says what its version cannot express, a mistake of
+// ours.
 template <class Message>
 void write_response(protocol::Writer& writer, const RequestFrame& request, std::int16_t version,
                     const Message& message) {

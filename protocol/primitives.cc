@@ -68,8 +68,8 @@ std::int64_t Reader::varlong() {
   return 0;
 }
 
-// Compact lengths count from one, with zero for null. Apache Kafka takes those of 2^31 and more for null too; nobody who
-// means null writes that.
+// Compact lengths count from one, with zero for null. Apache Kafka takes those of 2^31 and more for null too; nobody
+// who means null writes that.
 std::int64_t Reader::compact_length() {
   const std::int64_t length = static_cast<std::int64_t>(uvarint()) - 1;
   if (length > std::numeric_limits<std::int32_t>::max()) {
@@ -162,7 +162,8 @@ std::uint32_t Reader::checked_tagged_fields(std::uint32_t count) {
   return take_elements(count) ? count : 0;
 }
 
-// Nothing of the other stays: a count of bytes that left with their buffer would have the next ones written beyond its end.
+// Nothing of the other stays: a count of bytes that left with their buffer would have the next ones written beyond its
+// end.
 Writer& Writer::operator=(Writer&& other) noexcept {
   parts_ = std::exchange(other.parts_, {});
   finished_bytes_ = std::exchange(other.finished_bytes_, 0);
@@ -208,7 +209,8 @@ void Writer::raw(ByteView bytes) {
   written_bytes_ = buffer_.size();
 }
 
-// A vector has to be told of each byte that it gets: not one after the other, nor of so many that memory is touched in vain.
+// A vector has to be told of each byte that it gets: not one after the other, nor of so many that memory is touched in
+// vain.
 void Writer::grow(std::size_t count) {
   const std::size_t wanted = written_bytes_ + count;
   if (wanted > buffer_.capacity()) buffer_.reserve(std::max(wanted, 2 * buffer_.capacity()));
@@ -320,7 +322,8 @@ void Writer::write_unknown_tagged(const std::vector<UnknownTaggedField>& fields,
                                   std::uint64_t tag_limit) {
   while (*next < fields.size() && fields[*next].tag < tag_limit) {
     const UnknownTaggedField& field = fields[*next];
-    // As in Apache Kafka, whose tags are signed and which takes the largest one for the end, these can be read, not written.
+    // As in Apache Kafka, whose tags are signed and which takes the largest one for the end, these can be read, not
+    // written.
     const bool is_in_order = *next == 0 || fields[*next - 1].tag < field.tag;
     if (!is_in_order || field.tag >= kTagMax) fail("unknown tagged fields are not in the order of their tags");
     uvarint(field.tag);

@@ -1,8 +1,8 @@
 // Reader and Writer: the primitive types of Kafka's wire format. Used by the generated messages and by whoever frames
 // them; plain values, any thread.
 //
-// Both have a sticky error: after the first failure a Reader returns zeros and empty values, a Writer writes on, and the
-// caller asks once at the end (`ok()`). A Reader never allocates more than the bytes that it was given can justify.
+// Both have a sticky error: after the first failure a Reader returns zeros and empty values, a Writer writes on, and
+// the caller asks once at the end (`ok()`). A Reader never allocates more than the bytes that it was given can justify.
 // `set_flexible` selects the compact lengths and tagged fields of KIP-482; every message sets it for itself.
 #pragma once
 
@@ -29,7 +29,8 @@ inline constexpr std::size_t kStringBytesMax = 0x7fff;
 inline constexpr std::uint32_t kTagMax = 0x7fffffff;
 // The error of a Reader that is stricter than Apache Kafka, whose lengths and counts are signed.
 inline constexpr const char* kNegativeLength = "a length or count of 2^31 or more";
-// The same: what takes the place of malformed bytes is longer than they are, and Apache Kafka refuses to write it again.
+// The same: what takes the place of malformed bytes is longer than they are, and Apache Kafka refuses to write it
+// again.
 inline constexpr const char* kTooLongAsUtf8 = "a string is too long as UTF-8";
 
 // A tagged field that this version of the schema does not know; kept and written back.

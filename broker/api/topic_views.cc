@@ -15,6 +15,7 @@ std::optional<Address> address_of(const replication::BrokerImage& broker, const 
 }
 
 bool is_internal_topic(const std::string& name) {
+  // Nearly no name begins so.
   return name.starts_with("__") &&
          (name == "__consumer_offsets" || name == "__transaction_state" || name == "__share_group_state");
 }

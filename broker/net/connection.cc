@@ -12,8 +12,8 @@ namespace kurier::net {
 namespace {
 
 constexpr std::size_t kPiecesAtOnce = 16;  // of one write
-// Of replies that are written without a task. When the socket takes only a part, what is left is moved to the front of its
-// buffer, on the shard; a task keeps a position instead.
+// Of replies that are written without a task. When the socket takes only a part, what is left is moved to the front of
+// its buffer, on the shard; a task keeps a position instead.
 constexpr std::size_t kBytesAtOnceMax = 64 * 1024;
 
 struct Sleep {
@@ -274,8 +274,8 @@ void Connection::flush() {
   end_writing();
 }
 
-// Mostly replies are a few bytes in memory, and the socket takes them. False: what is left of those that are ready is for
-// a task.
+// Mostly replies are a few bytes in memory, and the socket takes them. False: what is left of those that are ready is
+// for a task.
 bool Connection::write_at_once() {
   std::array<ByteView, kPiecesAtOnce> pieces;
   std::size_t piece_count = 0;

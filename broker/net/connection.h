@@ -1,8 +1,8 @@
 // Connection: one client's stream of requests and the replies in the same order.
 //
-// Reads frames, asks the handler how each may run, starts it, and writes replies in request order, several at once where
-// they are ready together. A client that does not read its replies, or that has too much in flight, is not read from
-// until that has changed. Everything happens on the connection's shard.
+// Reads frames, asks the handler how each may run, starts it, and writes replies in request order, several at once
+// where they are ready together. A client that does not read its replies, or that has too much in flight, is not read
+// from until that has changed. Everything happens on the connection's shard.
 #pragma once
 
 #include <chrono>
@@ -32,8 +32,8 @@ struct ConnectionContext {
   std::string client_software_version;
   std::string principal = "User:ANONYMOUS";  // authentication will say who it is
 
-  // For a request that may overlap with the next one and suspends before it has taken effect: from `hold_next`, which is
-  // called before it suspends for the first time, to `let_next` no other begins.
+  // For a request that may overlap with the next one and suspends before it has taken effect: from `hold_next`, which
+  // is called before it suspends for the first time, to `let_next` no other begins.
   void hold_next() { next_is_held = true; }
   void let_next() {
     if (std::exchange(next_is_held, false) && next_is_let) next_is_let();
@@ -48,8 +48,8 @@ enum class Concurrency {
 };
 
 struct Reply {
-  // The frame with its 4-byte length: parts that end with a file slice each, mostly none, then bytes. Nothing at all: this
-  // request has no response (acks=0).
+  // The frame with its 4-byte length: parts that end with a file slice each, mostly none, then bytes. Nothing at all:
+  // this request has no response (acks=0).
   Outgoing parts;
   Bytes bytes;
   bool close = false;             // after this reply has been written
@@ -94,8 +94,8 @@ struct ConnectionShard {
   std::uint64_t malformed = 0;  // connections closed for what they sent
   MonotonicTime next_malformed_log;
   std::uint64_t malformed_not_logged = 0;
-  // Of requests that are being received or not answered yet. From shard_bytes_max on no connection begins another frame;
-  // those that have begun one may finish it.
+  // Of requests that are being received or not answered yet. From shard_bytes_max on no connection begins another
+  // frame; those that have begun one may finish it.
   std::size_t request_bytes = 0;
   std::vector<std::weak_ptr<Connection>> wait_for_memory;
   // Left by a connection for the next one that is busy, so that neither allocates, nor keeps anything while it is idle.

@@ -48,7 +48,10 @@ struct Reactor::Impl {
   // Posted work: swapped out as a whole, so that a burst of posts costs one wake-up.
   std::mutex mutex;
   std::vector<Callback> posted;
-  std::atomic<bool> has_posted{false};  // changes with the mutex held; whoever only looks needs none
+  // Changes with the mutex held; whoever only looks needs none. That this and `asleep` are in one sequentially
+  // consistent order keeps wake-ups from being lost: who posts stores this, then exchanges `asleep`; who goes to sleep
+  // stores `asleep`, then loads this. At least one of them sees what the other has stored.
+  std::atomic<bool> has_posted{false};
   std::vector<Callback> running_batch;
   std::atomic<bool> asleep{false};
   std::atomic<bool> stopping{false};

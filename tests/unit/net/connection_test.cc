@@ -1,5 +1,5 @@
-// A server with an echo handler and real sockets on the loopback interface; and a connection alone, whose client takes only
-// a part of what is written.
+// A server with an echo handler and real sockets on the loopback interface; and a connection alone, whose client takes
+// only a part of what is written.
 #include <netinet/in.h>
 #include <poll.h>
 #include <sys/socket.h>

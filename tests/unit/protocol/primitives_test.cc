@@ -1,4 +1,5 @@
-// Reader against what a sender may invent: lengths, counts, nulls; a Writer that moves. The bounds are Apache Kafka 4.4's.
+// Reader against what a sender may invent: lengths, counts, nulls. The bounds are Apache Kafka 4.4's. And a Writer that
+// moves.
 #include <catch2/catch.hpp>
 
 #include "protocol/primitives.h"

@@ -203,6 +203,7 @@ Result<void> Log::recover_segments(bool had_clean_shutdown) {
                    epochs_changed = epochs_.assign(batch.leader_epoch(), batch.base_offset()) || epochs_changed;
                  return true;
                }));
+    if (!unflushed) TRY(segment.sync_indexes());  // no flush goes back to before the recovery point
     TRY_ASSIGN(const Offset next, segment.next_offset());
     // A power cut may have dropped the end of this segment and kept the next one.
     const bool is_last = i + 1 == segments_.size();

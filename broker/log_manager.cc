@@ -289,6 +289,12 @@ void LogManager::directory_failed(const LogDirectoryState& directory) {
 }
 
 void LogManager::close_logs() {
+  // Closing a log opens files: there must be descriptors, however many clients and partitions there were.
+  for (const auto& [id, topic] : table_.topics()) {
+    for (const auto& partition : topic.partitions) {
+      if (partition && !partition->is_offline()) partition->log().close_files();
+    }
+  }
   for (const auto& [id, topic] : table_.topics()) {
     for (const auto& partition : topic.partitions) {
       if (!partition || partition->is_offline()) continue;

@@ -39,7 +39,7 @@ Partition::Partition(PartitionPorts ports, std::string topic, TopicId topic_id, 
 
 Result<void> Partition::begin() {
   if (!syncs_every_append() || log_->durable_end() == log_->log_end_offset()) return {};
-  TRY_ASSIGN(const storage::FlushJob job, log_->begin_flush());
+  TRY_ASSIGN(const storage::FlushJob job, log_->begin_flush(false));
   TRY(job.run());
   log_->complete_flush(job);
   log_advanced();
@@ -190,7 +190,7 @@ void Partition::start_flush() {
 
 // Null after a failure.
 Callback Partition::make_flush() {
-  auto job = log_->begin_flush();
+  auto job = log_->begin_flush(!syncs_every_append());
   if (!job) {
     disk_failed("flushing", job.error());
     return {};

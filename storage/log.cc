@@ -237,11 +237,7 @@ LeaderEpochs::EndOffset Log::offset_for_leader_epoch(LeaderEpoch epoch) const {
   return epochs_.end_offset_of(epoch, log_end_offset_);
 }
 
-Result<FlushJob> Log::begin_flush() { return prepare_flush(false); }
-
-// The active segment's indexes are flushed with the first flush after it was sealed: they change with every few KiB, and each
-// is one more fsync.
-Result<FlushJob> Log::prepare_flush(bool with_active_indexes) {
+Result<FlushJob> Log::begin_flush(bool with_active_indexes) {
   const bool is_inside = !with_active_indexes && log_end_offset_ > active().base_offset();
   FlushJob job{.truncations = truncations_,
                .up_to = log_end_offset_,
@@ -270,7 +266,7 @@ Result<void> Log::close_clean() {
   if (is_untouched()) {
     // There is nothing to lose. The indexes are there, empty, because Apache Kafka takes their absence for a loss.
     TRY(active().seal());
-    active().close_indexes();
+    close_files();
     return {};
   }
   TRY_ASSIGN(const Offset end, active().next_offset());
@@ -278,11 +274,15 @@ Result<void> Log::close_clean() {
   TRY(take_snapshot(end));
   names_changed_ = true;
   for (std::size_t i = segment_of(recovery_point_); i < segments_.size(); ++i) segments_[i]->sync_indexes_again();
-  TRY_ASSIGN(const FlushJob job, prepare_flush(true));
+  TRY_ASSIGN(const FlushJob job, begin_flush(true));
   TRY(job.run());
   complete_flush(job);
-  active().close_indexes();  // other logs may need the descriptors to be closed
+  close_files();  // other logs may need the descriptors to be closed
   return {};
+}
+
+void Log::close_files() {
+  for (const auto& segment : segments_) segment->close_files();
 }
 
 }  // namespace kurier::storage

@@ -135,7 +135,9 @@ class Log {
   void never_clean_beyond(std::optional<Offset> bound) { cleaner_bound_ = bound; }
   [[nodiscard]] std::optional<Offset> cleaned_to() const { return cleaned_to_; }
 
-  Result<FlushJob> begin_flush();
+  // Without the active segment's indexes (which change every few KiB, and each is one more fsync) the recovery point stays before its
+  // end, so that a start after a crash makes them anew.
+  Result<FlushJob> begin_flush(bool with_active_indexes);
   void complete_flush(const FlushJob& job);
   // Everything before `end` is durable, and so are the indexes of the segments that end there or before.
   [[nodiscard]] bool is_flushed_to(Offset end) const {
@@ -143,6 +145,8 @@ class Log {
   }
   // Flushes everything and writes what a clean start relies on. No call after it.
   Result<void> close_clean();
+  // Until somebody needs them again.
+  void close_files();
 
   [[nodiscard]] Offset log_start_offset() const { return log_start_offset_; }
   [[nodiscard]] Offset log_end_offset() const { return log_end_offset_; }
@@ -169,7 +173,6 @@ class Log {
 
  private:
   Log(FileSystem& files, LogOptions options);
-  Result<FlushJob> prepare_flush(bool with_active_indexes);
   Result<void> load(bool had_clean_shutdown, Timestamp now);
   Result<void> finish_interrupted_changes();
   Result<bool> read_epochs();

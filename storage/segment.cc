@@ -272,6 +272,7 @@ Result<void> Segment::seal() {
   TRY(offset_index_.entries().file());
   TRY(time_index_.entries().file());
   std::deque<Recent>().swap(recent_);
+  if (is_reserved_ || has_unsynced_cut_) TRY(open_file());
   if (std::exchange(is_reserved_, false)) TRY(file_->truncate(size_bytes_));  // the rest of the space is free again
   // A later segment begins here, and flushes may no longer cover this one: what was cut off must not come back.
   if (std::exchange(has_unsynced_cut_, false)) TRY(file_->sync());

@@ -81,8 +81,9 @@ class Segment {
   Result<void> truncate_to(Offset offset);
   // The segment ends here: the last time index entry, and the indexes to their files.
   Result<void> seal();
-  // Gives the descriptors of the indexes back.
-  void close_indexes() {
+  // Gives the descriptors back, until they are needed again.
+  void close_files() {
+    file_.reset();
     offset_index_.entries().close();
     time_index_.entries().close();
   }

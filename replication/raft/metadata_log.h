@@ -58,7 +58,7 @@ class MetadataLog {
 
   // One batch, atomic. Returns the offset of its first record. Not yet committed.
   Result<Offset> append(std::span<const Bytes> values, Timestamp now);
-  Result<storage::FlushJob> begin_flush() { return log_->begin_flush(); }
+  Result<storage::FlushJob> begin_flush() { return log_->begin_flush(false); }
   // Advances the high watermark.
   void complete_flush(const storage::FlushJob& job);
 

@@ -117,6 +117,8 @@ class Kurier:
         self.process.terminate()
         status = self.process.wait(timeout_s)
         self.reader.join()
+        if status != 0:
+            print(f"stopped with status {status}:", *self.output[-20:], sep="\n")
         return status
 
     def kill(self):

@@ -120,7 +120,7 @@ class Run {
   }
 
   void flush(Log& log) {
-    const auto job = log.begin_flush();
+    const auto job = log.begin_flush(false);
     if (!job || !job->run()) return;
     log.complete_flush(*job);
     durable_ = log.durable_end();

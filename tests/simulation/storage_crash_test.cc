@@ -149,7 +149,7 @@ class Run {
   }
 
   void flush(Log& log) {
-    const auto job = log.begin_flush();
+    const auto job = log.begin_flush(random_.below(2) == 0);
     if (!job || !job->run()) return;
     log.complete_flush(*job);
     model_.durable = log.durable_end();
@@ -186,7 +186,7 @@ class Run {
       return;
     }
     REQUIRE(log.log_end_offset() == to);
-    const auto job = log.begin_flush();
+    const auto job = log.begin_flush(false);
     if (!job || !job->run()) return;
     log.complete_flush(*job);
     model_.durable = log.durable_end();
@@ -273,7 +273,7 @@ Offset write_until_cut(SimulatedFileSystem& machine, const LogConfig& config, Se
     Bytes batch = test::raw_batch({.timestamp = now, .payload_bytes = random.below(150)});
     if (!log.append(batch, LeaderEpoch(1), now)) break;
     if (random.below(3) > 0) {
-      const auto job = log.begin_flush();
+      const auto job = log.begin_flush(false);
       if (!job || !job->run()) break;
       log.complete_flush(*job);
     }

@@ -98,7 +98,7 @@ class Case {
       TRY(log_->set_log_start_offset(Offset(number(argument))));
     } else if (step == "truncate") {
       // As before a cleaning in a broker: gaps of compaction lie before the recovery point.
-      TRY_ASSIGN(const FlushJob job, log_->begin_flush());
+      TRY_ASSIGN(const FlushJob job, log_->begin_flush(false));
       TRY(job.run());
       log_->complete_flush(job);
       TRY(log_->truncate_to(std::max(Offset(number(argument)), log_->log_start_offset()), now_));

@@ -30,7 +30,7 @@ struct CompactedLog {
     options.cleaned_to = log->cleaned_to();
   }
   void flush() {
-    auto job = log->begin_flush();
+    auto job = log->begin_flush(false);
     REQUIRE(job);
     REQUIRE(job->run());
     log->complete_flush(*job);

@@ -388,7 +388,7 @@ TEST_CASE("a follower appends what continues its log and nothing else") {
 TEST_CASE("a flush makes durable what was there when it began") {
   Fixture f;
   f.append(raw_batch({}));
-  const auto job = f.log->begin_flush();
+  const auto job = f.log->begin_flush(false);
   REQUIRE(job);
   f.append(raw_batch({}));
   REQUIRE(job->run());
@@ -402,7 +402,7 @@ TEST_CASE("a flush covers the indexes of a segment once it is sealed; until then
   config.index_interval_bytes = 0;
   Fixture f(config);
   const auto flush = [&] {
-    const auto job = f.log->begin_flush();
+    const auto job = f.log->begin_flush(false);
     REQUIRE(job);
     REQUIRE(job->run());
     f.log->complete_flush(*job);

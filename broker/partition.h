@@ -64,7 +64,8 @@ class Partition final : public std::enable_shared_from_this<Partition> {
   }
 
   void flush_if_due();
-  // Calls `done` on the shard when everything before `end` is durable, the indexes of sealed segments too (true), or when that will not be any more (false).
+  // Calls `done` on the shard when everything before `end` is durable, the indexes of sealed segments too (true), or when
+  // that will not be any more (false).
   void flush_to(Offset end, std::move_only_function<void(bool)> done);
   // What lies before the active segment will not change any more: it is made durable, so that a restart need not check it.
   void flush_sealed();

@@ -1,6 +1,7 @@
 #include "broker/net/tcp_stream.h"
 
 #include <fmt/core.h>
+#include <linux/socket.h>
 #include <netdb.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
@@ -246,6 +247,13 @@ class TcpStream final : public Stream {
   bool closed_ = false;
 };
 
+// A receive buffer that was asked for keeps its size, and 100 KiB make of a large request ten pieces, each acknowledged on its own.
+// So the kernel may size it again, from there up to net.ipv4.tcp_rmem. Before Linux 5.14 it cannot, and nothing changes.
+void let_receive_buffer_grow(int descriptor, bool is_send_buffer_fixed) {
+  const int locked = is_send_buffer_fixed ? SOCK_SNDBUF_LOCK : 0;
+  ::setsockopt(descriptor, SOL_SOCKET, SO_BUF_LOCK, &locked, sizeof(locked));
+}
+
 }  // namespace
 
 Result<std::unique_ptr<Stream>> adopt_socket(Reactor& reactor, int descriptor, const SocketOptions& options,
@@ -258,6 +266,7 @@ Result<std::unique_ptr<Stream>> adopt_socket(Reactor& reactor, int descriptor, c
   }
   if (options.receive_buffer_bytes > 0) {
     ::setsockopt(descriptor, SOL_SOCKET, SO_RCVBUF, &options.receive_buffer_bytes, sizeof(int));
+    let_receive_buffer_grow(descriptor, options.send_buffer_bytes > 0);
   }
   sockaddr_storage address{};
   socklen_t length = sizeof(address);

@@ -156,7 +156,7 @@ struct ListenerLimits {
 
 struct NetworkConfig {
   std::int32_t socket_send_buffer_bytes = 102'400;     // -1: the system's default
-  std::int32_t socket_receive_buffer_bytes = 102'400;  // -1: the system's default
+  std::int32_t socket_receive_buffer_bytes = 102'400;  // when a connection begins; -1: the system's default
   std::int32_t socket_request_max_bytes = 104'857'600;
   std::int32_t socket_listen_backlog = 50;
   Milliseconds connections_max_idle{600'000};  // negative: for ever

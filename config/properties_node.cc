@@ -170,7 +170,7 @@ static constexpr Property kRows[] = {
     {"socket.send.buffer.bytes", kInt, "102400", "", kReadOnly, kPublic, kWorks, "",
      "The send buffer of a connection, in bytes; -1: the system's default."},
     {"socket.receive.buffer.bytes", kInt, "102400", "", kReadOnly, kPublic, kWorks, "",
-     "The receive buffer of a connection, in bytes; -1: the system's default."},
+     "The receive buffer of a connection when it begins, in bytes; -1: the system's default."},
     {"socket.request.max.bytes", kInt, "104857600", "[1,...]", kReadOnly, kPublic, kWorks, "",
      "The largest request, in bytes; beyond it the connection is closed."},
     {"socket.listen.backlog.size", kInt, "50", "[1,...]", kReadOnly, kPublic, kWorks, "",

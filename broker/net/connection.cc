@@ -11,6 +11,9 @@
 namespace kurier::net {
 namespace {
 
+// Read and started before others have their turn.
+constexpr std::size_t kBurstBytesMax = 128 * 1024;
+constexpr std::size_t kBurstRequestsMax = 32;
 constexpr std::size_t kPiecesAtOnce = 16;  // of one write
 // Of replies that are written without a task. When the socket takes only a part, what is left is moved to the front of
 // its buffer, on the shard; a task keeps a position instead.
@@ -23,6 +26,16 @@ struct Sleep {
   [[nodiscard]] bool await_ready() const noexcept { return duration.count() <= 0; }
   void await_suspend(std::coroutine_handle<> waiter) const {
     timers.start(clock.monotonic() + duration, [waiter] { waiter.resume(); });
+  }
+  void await_resume() const noexcept {}
+};
+
+// Lets others have the shard.
+struct Yield {
+  Executor& executor;
+  [[nodiscard]] bool await_ready() const noexcept { return false; }
+  void await_suspend(std::coroutine_handle<> waiter) const {
+    executor.post([waiter] { waiter.resume(); });
   }
   void await_resume() const noexcept {}
 };
@@ -104,9 +117,14 @@ void Connection::wake_all_that_wait_for_memory(ConnectionShard& shard) {
 
 Task<void> Connection::read_requests(Self self) {
   Connection& me = *self;
+  bool is_more_there = false;  // known without asking the system
   while (!me.stream_closed_ && !me.draining_) {
-    Result<void> readable = co_await me.stream_->wait_readable();
-    if (!readable || me.draining_) break;
+    if (is_more_there) {
+      co_await Yield{me.shard_.executor};
+    } else if (!co_await me.stream_->wait_readable()) {
+      break;
+    }
+    if (me.stream_closed_ || me.draining_) break;
     if (me.is_out_of_memory()) {
       me.shard_.wait_for_memory.push_back(me.weak_from_this());
       me.memory_waits_ = std::make_unique<Event<bool>>();
@@ -147,34 +165,39 @@ Task<void> Connection::read_requests(Self self) {
       me.close();
     }
     if (!go_on) break;
+    is_more_there = more && *more;
   }
   me.reading_ = false;
   if (!me.draining_ || (me.in_flight_.empty() && !me.writing_)) me.close();
   me.finish_if_done();
 }
 
-// Reads what is there, up to one scratch buffer of small frames or the rest of a large one.
+// Reads what is there, up to a burst of it, and a large frame into its own memory together with the beginning of the next.
 Result<bool> Connection::receive() {
+  for (std::size_t received_bytes = 0; received_bytes < kBurstBytesMax;) {
+    const MutableByteView space = decoder_.space();
+    const Result<std::size_t> count =
+        space.empty() ? stream_->read_some(shard_.scratch) : stream_->read_some(space, shard_.scratch);
+    if (!count && !received_.empty()) return true;  // what has come goes first; the next call fails again
+    if (!count) return std::unexpected(count.error());
+    const std::size_t of_frame = std::min(*count, space.size());
+    if (of_frame > 0) {
+      if (auto frame = decoder_.received(of_frame)) received_.push_back(std::move(*frame));
+    }
+    TRY(take_frames(ByteView(shard_.scratch).first(*count - of_frame)));
+    if (*count < space.size() + shard_.scratch.size()) return false;
+    received_bytes += *count;
+    if (received_.size() >= kBurstRequestsMax) break;
+    if (shard_.request_bytes + received_bytes >= shard_.limits.shard_bytes_max) break;
+  }
+  return true;
+}
+
+Result<void> Connection::take_frames(ByteView input) {
   while (true) {
-    if (const MutableByteView space = decoder_.space(); !space.empty()) {
-      TRY_ASSIGN(const std::size_t count, stream_->read_some(space));
-      if (count == 0) return false;
-      if (auto frame = decoder_.received(count)) {
-        received_.push_back(std::move(*frame));
-        return true;
-      }
-      if (count < space.size()) return false;
-      continue;
-    }
-    TRY_ASSIGN(const std::size_t count, stream_->read_some(shard_.scratch));
-    if (count == 0) return false;
-    ByteView input(shard_.scratch.data(), count);
-    while (true) {
-      TRY_ASSIGN(std::optional<FrameBuffer> frame, decoder_.take(input));
-      if (!frame) break;
-      received_.push_back(std::move(*frame));
-    }
-    if (count < shard_.scratch.size() || decoder_.space().empty()) return true;
+    TRY_ASSIGN(std::optional<FrameBuffer> frame, decoder_.take(input));
+    if (!frame) return {};
+    received_.push_back(std::move(*frame));
   }
 }
 

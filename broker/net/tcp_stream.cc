@@ -57,6 +57,21 @@ class TcpStream final : public Stream {
     }
   }
 
+  Result<std::size_t> read_some(MutableByteView first, MutableByteView second) override {
+    if (closed_) return fail(Failure::kClosed, "closed here");
+    std::array<iovec, 2> parts{iovec{first.data(), first.size()}, iovec{second.data(), second.size()}};
+    msghdr message{};
+    message.msg_iov = parts.data();
+    message.msg_iovlen = parts.size();
+    while (true) {
+      const ssize_t count = ::recvmsg(socket_.native_handle(), &message, MSG_DONTWAIT);
+      if (count > 0) return static_cast<std::size_t>(count);
+      if (count == 0) return fail(Failure::kClosed, "closed by the peer");
+      if (errno == EAGAIN) return 0;
+      if (errno != EINTR) return failed("recvmsg");
+    }
+  }
+
   Task<Result<void>> write(Outgoing outgoing) override {
     copy_small_slices(outgoing);
     std::size_t part = 0;

@@ -1,0 +1,96 @@
+// The sizes of a connection's buffers, which are options of its socket.
+#include "broker/net/tcp_stream.h"
+
+#include <arpa/inet.h>
+#include <fcntl.h>
+#include <netinet/in.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <catch2/catch.hpp>
+
+#include "base/bytes.h"
+#include "broker/net/system_clock.h"
+
+using namespace kurier;
+using namespace kurier::net;
+
+namespace {
+
+int option_of(int descriptor, int option) {
+  int value = -1;
+  socklen_t length = sizeof(value);
+  REQUIRE(::getsockopt(descriptor, SOL_SOCKET, option, &value, &length) == 0);
+  return value;
+}
+
+// Two ends of a connection on the loopback interface.
+class Ends {
+ public:
+  Ends() {
+    sockaddr_in address{};
+    address.sin_family = AF_INET;
+    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    socklen_t length = sizeof(address);
+    const int listening = ::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    REQUIRE(::bind(listening, reinterpret_cast<const sockaddr*>(&address), length) == 0);
+    REQUIRE(::listen(listening, 1) == 0);
+    REQUIRE(::getsockname(listening, reinterpret_cast<sockaddr*>(&address), &length) == 0);
+    client = ::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    REQUIRE(::connect(client, reinterpret_cast<const sockaddr*>(&address), length) == 0);
+    accepted = ::accept4(listening, nullptr, nullptr, SOCK_CLOEXEC);
+    REQUIRE(accepted >= 0);
+    ::close(listening);
+  }
+  ~Ends() { ::close(client); }
+  Ends(const Ends&) = delete;
+  Ends& operator=(const Ends&) = delete;
+
+  int client = -1;
+  int accepted = -1;  // closed by who adopts it
+};
+
+// What the other end can send before anybody reads.
+std::size_t filled_bytes(int descriptor) {
+  const Bytes piece(64 * 1024);
+  std::size_t sent_bytes = 0;
+  while (true) {
+    const ssize_t sent = ::send(descriptor, piece.data(), piece.size(), MSG_DONTWAIT);
+    if (sent <= 0) return sent_bytes;
+    sent_bytes += static_cast<std::size_t>(sent);
+  }
+}
+
+}  // namespace
+
+TEST_CASE("a receive buffer begins as configured, and grows while it is filled; a send buffer stays") {
+  const SystemClock clock;
+  Reactor reactor(clock);
+  const Ends ends;
+  const auto stream = adopt_socket(reactor, ends.accepted, {.send_buffer_bytes = 102'400, .receive_buffer_bytes = 102'400});
+  REQUIRE(stream);
+  // The kernel takes twice what it is asked for.
+  REQUIRE(option_of(ends.accepted, SO_RCVBUF) == 204'800);
+  REQUIRE(option_of(ends.accepted, SO_SNDBUF) == 204'800);
+
+  Bytes buffer(1 << 20);
+  for (int round = 0; round < 1'000 && option_of(ends.accepted, SO_RCVBUF) == 204'800; ++round) {
+    REQUIRE(filled_bytes(ends.client) > 0);
+    while (true) {
+      const Result<std::size_t> count = (*stream)->read_some(buffer);
+      if (!count || *count == 0) break;
+    }
+  }
+  REQUIRE(option_of(ends.accepted, SO_RCVBUF) > 204'800);
+  REQUIRE(option_of(ends.accepted, SO_SNDBUF) == 204'800);
+}
+
+TEST_CASE("a receive buffer of the system's size is left to it") {
+  const SystemClock clock;
+  Reactor reactor(clock);
+  const Ends ends;
+  const int before = option_of(ends.accepted, SO_RCVBUF);
+  const auto stream = adopt_socket(reactor, ends.accepted, {});
+  REQUIRE(stream);
+  REQUIRE(option_of(ends.accepted, SO_RCVBUF) == before);
+}

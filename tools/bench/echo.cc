@@ -102,10 +102,6 @@ class Sender {
 
 Result<Histogram> measure_echo(const Loop& loop, double rate, std::uint64_t count) {
   TRY_ASSIGN(auto ends, connect_loopback());
-  const int one = 1;
-  for (const Descriptor* end : {&ends.first, &ends.second}) {
-    ::setsockopt(end->number(), IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one));
-  }
   const Descriptor timer(::timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK));
   if (timer.number() < 0) return std::unexpected(error_from_errno(errno, "timerfd_create"));
   std::thread peer([&socket = ends.second] { send_back(socket); });

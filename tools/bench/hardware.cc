@@ -3,6 +3,7 @@
 // be a broker's: whoever sends pays for the loopback's way through the kernel.
 #include <fcntl.h>
 #include <fmt/core.h>
+#include <poll.h>
 #include <sys/resource.h>
 #include <sys/sendfile.h>
 #include <sys/socket.h>
@@ -24,6 +25,9 @@ namespace kurier::bench {
 namespace {
 
 constexpr std::size_t kSyncedBytes = 1'024;       // appended before each fsync
+constexpr std::size_t kHeadBytes = 64;            // before each piece that is sent, as an answer has them
+constexpr std::size_t kTakenBytes = 1 << 20;      // by who receives, at most at once
+constexpr int kSendBufferBytes = 102'400;         // as a broker's by default: socket.send.buffer.bytes
 constexpr std::uint32_t kStepsUnwatched = 1'024;  // looking at the clock costs as much as a little crc
 
 // Wall and CPU time of this thread since it was made.
@@ -169,19 +173,42 @@ Result<JsonObject> Hardware::write(int file) {
   return meter.per_gigabyte(options_.total_bytes);
 }
 
+// Pieces with a few bytes before each, from a socket that does not wait, as a broker's.
 Result<JsonObject> Hardware::send(const std::function<ssize_t(int, std::uint64_t, std::size_t)>& step) {
   TRY_ASSIGN(auto ends, connect_loopback());
-  std::thread peer([this, socket = std::move(ends.first)] {
-    Bytes received(options_.chunk_bytes);
-    (void)repeat(loop_, "recv", options_.total_bytes, received.size(),
+  const std::size_t chunk = options_.chunk_bytes;
+  const std::uint64_t pieces = (options_.total_bytes + chunk - 1) / chunk;
+  std::thread peer([this, pieces, socket = std::move(ends.first)] {
+    Bytes received(kTakenBytes);
+    (void)repeat(loop_, "recv", options_.total_bytes + pieces * kHeadBytes, received.size(),
                  [&](std::uint64_t, std::size_t most) { return ::recv(socket.number(), received.data(), most, 0); });
   });
+  const int socket = ends.second.number();
+  ::setsockopt(socket, SOL_SOCKET, SO_SNDBUF, &kSendBufferBytes, sizeof(kSendBufferBytes));
+  ::fcntl(socket, F_SETFL, ::fcntl(socket, F_GETFL) | O_NONBLOCK);
+  const auto when_writable = [socket](const auto& call) {
+    while (true) {
+      const ssize_t count = call();
+      if (count >= 0 || errno != EAGAIN) return count;
+      pollfd writable{socket, POLLOUT, 0};
+      ::poll(&writable, 1, -1);  // who receives closes at the deadline
+    }
+  };
+  const std::array<std::byte, kHeadBytes> head{};
   const Meter meter(loop_);
-  const Result<void> done =
-      repeat(loop_, "send", options_.total_bytes, buffer_.size(),
-             [&](std::uint64_t at, std::size_t most) { return step(ends.second.number(), at, most); });
+  const Result<void> done = repeat(loop_, "send", options_.total_bytes, chunk, [&](std::uint64_t at, std::size_t most) {
+    if (at % chunk == 0) {
+      for (std::size_t sent = 0; sent < head.size();) {
+        const ssize_t count = when_writable(
+            [&] { return ::send(socket, head.data() + sent, head.size() - sent, MSG_MORE | MSG_NOSIGNAL); });
+        if (count < 0) return count;
+        sent += static_cast<std::size_t>(count);
+      }
+    }
+    return when_writable([&] { return step(socket, at, std::min<std::size_t>(most, chunk - at % chunk)); });
+  });
   JsonObject cost = meter.per_gigabyte(options_.total_bytes);
-  ::shutdown(ends.second.number(), SHUT_WR);  // what was sent still arrives
+  ::shutdown(socket, SHUT_WR);  // what was sent still arrives
   peer.join();
   if (!done) return std::unexpected(done.error());
   return cost;

@@ -1,6 +1,7 @@
 #include "tools/bench/loopback.h"
 
 #include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <sys/socket.h>
 
 #include <cerrno>
@@ -24,6 +25,9 @@ Result<std::pair<Descriptor, Descriptor>> connect_loopback() {
   }
   Descriptor server(::accept4(listener.number(), nullptr, nullptr, SOCK_CLOEXEC));
   if (server.number() < 0) return std::unexpected(error_from_errno(errno, "accepting on loopback"));
+  const int one = 1;
+  for (const Descriptor* end : {&client, &server})
+    ::setsockopt(end->number(), IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one));
   return std::pair(std::move(client), std::move(server));
 }
 

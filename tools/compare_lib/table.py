@@ -18,8 +18,8 @@ class Sizes:
     """How much each row does; the same for both brokers."""
     warm_up_bytes: int = 5_000_000_000
     warm_up_requests: int = 100_000
-    produce16_bytes: int = 1_500_000_000
-    produce_bytes: int = 2_000_000_000
+    produce16_bytes: int = 3_000_000_000
+    produce_bytes: int = 4_000_000_000
     fetch_bytes: int = 1_000_000_000
     fetch_passes: int = 3
     requests: int = 120_000

@@ -67,7 +67,8 @@ TEST_CASE("a receive buffer begins as configured, and grows while it is filled; 
   const SystemClock clock;
   Reactor reactor(clock);
   const Ends ends;
-  const auto stream = adopt_socket(reactor, ends.accepted, {.send_buffer_bytes = 102'400, .receive_buffer_bytes = 102'400});
+  const auto stream =
+      adopt_socket(reactor, ends.accepted, {.send_buffer_bytes = 102'400, .receive_buffer_bytes = 102'400});
   REQUIRE(stream);
   // The kernel takes twice what it is asked for.
   REQUIRE(option_of(ends.accepted, SO_RCVBUF) == 204'800);

@@ -44,11 +44,12 @@ class Stream {
   virtual Task<Result<void>> wait_readable() = 0;
   // What is there now, without waiting: 0 if nothing, kClosed at the end of the stream.
   virtual Result<std::size_t> read_some(MutableByteView buffer) = 0;
-  // The same into `first`, and what is left into `second`; a call to the system less than one after the other.
+  // The same into `first`, and what is left into `second`, which may be empty; a call to the system less than one after the other.
   virtual Result<std::size_t> read_some(MutableByteView first, MutableByteView second) {
     Result<std::size_t> count = read_some(first);
     if (!count || *count < first.size()) return count;
-    if (const Result<std::size_t> more = read_some(second)) *count += *more;  // else the next call fails
+    if (const Result<std::size_t> more = read_some(second))
+      *count += *more;  // else the next call finds that it has ended
     return count;
   }
   // Writes everything in order; one writer at a time. Slices are sent in pieces of at most 256 KiB, so that one fast

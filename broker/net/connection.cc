@@ -11,9 +11,10 @@
 namespace kurier::net {
 namespace {
 
-// Read and started before others have their turn.
+// Read and started before others have their turn; what the last read brings beyond that is taken too.
 constexpr std::size_t kBurstBytesMax = 128 * 1024;
 constexpr std::size_t kBurstRequestsMax = 32;
+constexpr std::size_t kReadBytesMax = 1024 * 1024;  // at once, of a large frame
 constexpr std::size_t kPiecesAtOnce = 16;  // of one write
 // Of replies that are written without a task. When the socket takes only a part, what is left is moved to the front of
 // its buffer, on the shard; a task keeps a position instead.
@@ -26,16 +27,6 @@ struct Sleep {
   [[nodiscard]] bool await_ready() const noexcept { return duration.count() <= 0; }
   void await_suspend(std::coroutine_handle<> waiter) const {
     timers.start(clock.monotonic() + duration, [waiter] { waiter.resume(); });
-  }
-  void await_resume() const noexcept {}
-};
-
-// Lets others have the shard.
-struct Yield {
-  Executor& executor;
-  [[nodiscard]] bool await_ready() const noexcept { return false; }
-  void await_suspend(std::coroutine_handle<> waiter) const {
-    executor.post([waiter] { waiter.resume(); });
   }
   void await_resume() const noexcept {}
 };
@@ -117,14 +108,9 @@ void Connection::wake_all_that_wait_for_memory(ConnectionShard& shard) {
 
 Task<void> Connection::read_requests(Self self) {
   Connection& me = *self;
-  bool is_more_there = false;  // known without asking the system
   while (!me.stream_closed_ && !me.draining_) {
-    if (is_more_there) {
-      co_await Yield{me.shard_.executor};
-    } else if (!co_await me.stream_->wait_readable()) {
-      break;
-    }
-    if (me.stream_closed_ || me.draining_) break;
+    Result<void> readable = co_await me.stream_->wait_readable();
+    if (!readable || me.draining_) break;
     if (me.is_out_of_memory()) {
       me.shard_.wait_for_memory.push_back(me.weak_from_this());
       me.memory_waits_ = std::make_unique<Event<bool>>();
@@ -133,10 +119,8 @@ Task<void> Connection::read_requests(Self self) {
       continue;
     }
     me.received_.swap(me.shard_.spare_frames);
-    Result<bool> more = me.receive();
+    const Result<void> received = me.receive();
     me.was_active_ = true;
-    for (const FrameBuffer& frame : me.received_) me.received_bytes_ += frame.size_bytes();
-    me.account();
     me.in_burst_ = true;
     bool go_on = true;
     // By index: the frames are kept until all are started, and nothing else adds to them meanwhile.
@@ -160,45 +144,54 @@ Task<void> Connection::read_requests(Self self) {
     me.account();
     me.in_burst_ = false;
     me.flush();
-    if (!more) {
-      if (more.error().failure != Failure::kClosed) me.log_malformed(more.error());
+    if (!received) {
+      if (received.error().failure != Failure::kClosed) me.log_malformed(received.error());
       me.close();
     }
     if (!go_on) break;
-    is_more_there = more && *more;
   }
   me.reading_ = false;
   if (!me.draining_ || (me.in_flight_.empty() && !me.writing_)) me.close();
   me.finish_if_done();
 }
 
-// Reads what is there, up to a burst of it, and a large frame into its own memory together with the beginning of the next.
-Result<bool> Connection::receive() {
-  for (std::size_t received_bytes = 0; received_bytes < kBurstBytesMax;) {
-    const MutableByteView space = decoder_.space();
-    const Result<std::size_t> count =
-        space.empty() ? stream_->read_some(shard_.scratch) : stream_->read_some(space, shard_.scratch);
-    if (!count && !received_.empty()) return true;  // what has come goes first; the next call fails again
+// Reads what is there, up to a burst of it; a large frame into its own memory, together with the beginning of the next
+// one unless that would be one more than the shard has memory for. What has come before an error is in received_.
+Result<void> Connection::receive() {
+  for (std::size_t burst_bytes = 0; burst_bytes < kBurstBytesMax && received_.size() < kBurstRequestsMax;) {
+    MutableByteView space = decoder_.space();
+    MutableByteView beyond(shard_.scratch);
+    if (space.size() > kReadBytesMax) {
+      space = space.first(kReadBytesMax);
+      beyond = {};
+    } else if (!space.empty() && shard_.request_bytes >= shard_.limits.shard_bytes_max) {
+      beyond = {};
+    }
+    const Result<std::size_t> count = space.empty() ? stream_->read_some(beyond) : stream_->read_some(space, beyond);
     if (!count) return std::unexpected(count.error());
     const std::size_t of_frame = std::min(*count, space.size());
     if (of_frame > 0) {
-      if (auto frame = decoder_.received(of_frame)) received_.push_back(std::move(*frame));
+      if (auto frame = decoder_.received(of_frame)) keep(std::move(*frame));
     }
-    TRY(take_frames(ByteView(shard_.scratch).first(*count - of_frame)));
-    if (*count < space.size() + shard_.scratch.size()) return false;
-    received_bytes += *count;
-    if (received_.size() >= kBurstRequestsMax) break;
-    if (shard_.request_bytes + received_bytes >= shard_.limits.shard_bytes_max) break;
+    Result<void> taken = take_frames(ByteView(beyond).first(*count - of_frame));
+    account();
+    if (!taken || *count < space.size() + beyond.size() || is_out_of_memory()) return taken;
+    burst_bytes += *count;
   }
-  return true;
+  return {};
 }
 
 Result<void> Connection::take_frames(ByteView input) {
   while (true) {
     TRY_ASSIGN(std::optional<FrameBuffer> frame, decoder_.take(input));
     if (!frame) return {};
-    received_.push_back(std::move(*frame));
+    keep(std::move(*frame));
   }
+}
+
+void Connection::keep(FrameBuffer frame) {
+  received_bytes_ += frame.size_bytes();
+  received_.push_back(std::move(frame));
 }
 
 Connection::SlotAt Connection::take_slot(std::size_t frame_bytes) {

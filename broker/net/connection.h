@@ -125,8 +125,9 @@ class Connection final : public std::enable_shared_from_this<Connection> {
 
   void start_request(FrameBuffer frame);  // one that may overlap with others, and for which there is room
   Task<bool> process(FrameBuffer frame, Concurrency concurrency);  // false: read no further
-  Result<bool> receive();  // false: nothing more there for now
+  Result<void> receive();
   Result<void> take_frames(ByteView input);
+  void keep(FrameBuffer frame);  // received and not started yet
   SlotAt take_slot(std::size_t frame_bytes);
   void leave_slots(std::size_t count);  // the first ones: they are answered
   void leave_slot();

@@ -264,9 +264,11 @@ class TcpStream final : public Stream {
 
 // A receive buffer that was asked for keeps its size, and 100 KiB make of a large request ten pieces, each acknowledged on its own.
 // So the kernel may size it again, from there up to net.ipv4.tcp_rmem. Before Linux 5.14 it cannot, and nothing changes.
-void let_receive_buffer_grow(int descriptor, bool is_send_buffer_fixed) {
+void let_receive_buffer_grow([[maybe_unused]] int descriptor, [[maybe_unused]] bool is_send_buffer_fixed) {
+#ifdef SO_BUF_LOCK
   const int locked = is_send_buffer_fixed ? SOCK_SNDBUF_LOCK : 0;
   ::setsockopt(descriptor, SOL_SOCKET, SO_BUF_LOCK, &locked, sizeof(locked));
+#endif
 }
 
 }  // namespace

@@ -173,6 +173,28 @@ Result<JsonObject> Hardware::write(int file) {
   return meter.per_gigabyte(options_.total_bytes);
 }
 
+// Who receives closes at the deadline.
+template <class Call>
+ssize_t when_writable(int socket, const Call& call) {
+  while (true) {
+    const ssize_t count = call();
+    if (count >= 0 || errno != EAGAIN) return count;
+    pollfd writable{socket, POLLOUT, 0};
+    ::poll(&writable, 1, -1);
+  }
+}
+
+// Returns what a system call does, once the socket has taken all of it.
+ssize_t send_all(int socket, ByteView bytes, int flags) {
+  for (ByteView left = bytes; !left.empty();) {
+    const ssize_t count =
+        when_writable(socket, [&] { return ::send(socket, left.data(), left.size(), flags | MSG_NOSIGNAL); });
+    if (count < 0) return count;
+    left = left.subspan(static_cast<std::size_t>(count));
+  }
+  return static_cast<ssize_t>(bytes.size());
+}
+
 // Pieces with a few bytes before each, from a socket that does not wait, as a broker's.
 Result<JsonObject> Hardware::send(const std::function<ssize_t(int, std::uint64_t, std::size_t)>& step) {
   TRY_ASSIGN(auto ends, connect_loopback());
@@ -186,26 +208,11 @@ Result<JsonObject> Hardware::send(const std::function<ssize_t(int, std::uint64_t
   const int socket = ends.second.number();
   ::setsockopt(socket, SOL_SOCKET, SO_SNDBUF, &kSendBufferBytes, sizeof(kSendBufferBytes));
   ::fcntl(socket, F_SETFL, ::fcntl(socket, F_GETFL) | O_NONBLOCK);
-  const auto when_writable = [socket](const auto& call) {
-    while (true) {
-      const ssize_t count = call();
-      if (count >= 0 || errno != EAGAIN) return count;
-      pollfd writable{socket, POLLOUT, 0};
-      ::poll(&writable, 1, -1);  // who receives closes at the deadline
-    }
-  };
   const std::array<std::byte, kHeadBytes> head{};
   const Meter meter(loop_);
   const Result<void> done = repeat(loop_, "send", options_.total_bytes, chunk, [&](std::uint64_t at, std::size_t most) {
-    if (at % chunk == 0) {
-      for (std::size_t sent = 0; sent < head.size();) {
-        const ssize_t count = when_writable(
-            [&] { return ::send(socket, head.data() + sent, head.size() - sent, MSG_MORE | MSG_NOSIGNAL); });
-        if (count < 0) return count;
-        sent += static_cast<std::size_t>(count);
-      }
-    }
-    return when_writable([&] { return step(socket, at, std::min<std::size_t>(most, chunk - at % chunk)); });
+    if (at % chunk == 0 && send_all(socket, head, MSG_MORE) < 0) return ssize_t{-1};
+    return step(socket, at, std::min<std::size_t>(most, chunk - at % chunk));
   });
   JsonObject cost = meter.per_gigabyte(options_.total_bytes);
   ::shutdown(socket, SHUT_WR);  // what was sent still arrives
@@ -217,14 +224,14 @@ Result<JsonObject> Hardware::send(const std::function<ssize_t(int, std::uint64_t
 Result<JsonObject> Hardware::send_file(int file) {
   return send([file](int peer, std::uint64_t at, std::size_t most) {
     auto offset = static_cast<off_t>(at);
-    return ::sendfile(peer, file, &offset, most);
+    return when_writable(peer, [&] { return ::sendfile(peer, file, &offset, most); });
   });
 }
 
 Result<JsonObject> Hardware::read_and_send(int file) {
   return send([this, file](int peer, std::uint64_t at, std::size_t most) {
     const ssize_t count = ::pread(file, buffer_.data(), most, static_cast<off_t>(at));
-    return count <= 0 ? count : ::send(peer, buffer_.data(), static_cast<std::size_t>(count), MSG_NOSIGNAL);
+    return count <= 0 ? count : send_all(peer, ByteView(buffer_).first(static_cast<std::size_t>(count)), 0);
   });
 }
 

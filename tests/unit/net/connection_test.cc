@@ -6,7 +6,6 @@
 #include <unistd.h>
 
 #include <array>
-#include <atomic>
 #include <catch2/catch.hpp>
 #include <cstdlib>
 #include <future>
@@ -316,44 +315,6 @@ TEST_CASE("frames arrive whole, however the bytes are cut") {
   client.send(frame);
   REQUIRE(client.receive_frame() == body);
   REQUIRE(client.receive_frame() == body);
-}
-
-TEST_CASE("requests of all sizes that follow one another at once arrive whole and in order") {
-  Served served;
-  const Client client(served.port);
-  constexpr std::array<std::size_t, 9> kSizes{1, 200, 4'092, 4'096, 4'097, 16'500, 65'536, 131'072, 1'500'000};
-  std::vector<std::string> bodies;
-  Bytes all;
-  for (std::size_t i = 0; i < 600; ++i) {
-    bodies.push_back("x" + std::to_string(i) +
-                     std::string(kSizes[i * i % 83 % kSizes.size()], static_cast<char>('a' + i % 26)));
-    std::ranges::copy(framed(as_bytes(bodies.back())), std::back_inserter(all));
-  }
-  std::thread sender([&] {
-    for (std::size_t at = 0, length = 1; at < all.size(); at += length, length = length * 7 % 300'007)
-      client.send(ByteView(all).subspan(at, std::min(length, all.size() - at)));
-  });
-  const auto wrong =
-      std::ranges::count_if(bodies, [&](const std::string& body) { return client.receive_frame() != body; });
-  sender.join();
-  REQUIRE(wrong == 0);
-}
-
-TEST_CASE("who has always more to read lets others have the shard") {
-  Served served;
-  const Client busy(served.port);
-  std::atomic<bool> is_done = false;
-  std::thread sender([&] {
-    const Bytes frame = framed(as_bytes("n" + std::string(20'000, 'y')));  // has no response
-    while (!is_done) busy.send(frame);
-  });
-  const Client other(served.port);
-  for (int i = 0; i < 100; ++i) {
-    other.send_frame("x" + std::to_string(i));
-    REQUIRE(other.receive_frame() == "x" + std::to_string(i));
-  }
-  is_done = true;
-  sender.join();
 }
 
 TEST_CASE("what is no frame closes its connection and nobody else's") {

@@ -4,6 +4,7 @@
 #include <arpa/inet.h>
 #include <fcntl.h>
 #include <netinet/in.h>
+#include <poll.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -50,12 +51,17 @@ class Ends {
   int accepted = -1;  // closed by who adopts it
 };
 
+bool becomes(int descriptor, short what) {
+  pollfd poller{descriptor, what, 0};
+  return ::poll(&poller, 1, 10'000) == 1;
+}
+
 // What the other end can send before anybody reads.
 std::size_t filled_bytes(int descriptor) {
   const Bytes piece(64 * 1024);
   std::size_t sent_bytes = 0;
   while (true) {
-    const ssize_t sent = ::send(descriptor, piece.data(), piece.size(), MSG_DONTWAIT);
+    const ssize_t sent = ::send(descriptor, piece.data(), piece.size(), MSG_DONTWAIT | MSG_NOSIGNAL);
     if (sent <= 0) return sent_bytes;
     sent_bytes += static_cast<std::size_t>(sent);
   }
@@ -76,7 +82,9 @@ TEST_CASE("a receive buffer begins as configured, and grows while it is filled; 
 
   Bytes buffer(1 << 20);
   for (int round = 0; round < 1'000 && option_of(ends.accepted, SO_RCVBUF) == 204'800; ++round) {
+    REQUIRE(becomes(ends.client, POLLOUT));
     REQUIRE(filled_bytes(ends.client) > 0);
+    REQUIRE(becomes(ends.accepted, POLLIN));
     while (true) {
       const Result<std::size_t> count = (*stream)->read_some(buffer);
       if (!count || *count == 0) break;

@@ -84,8 +84,9 @@ void Connection::wake_reader() {
   if (auto waits = std::move(reader_waits_)) waits->set(true);
 }
 
+// A part of a length counts for nothing, and what it announces is not begun either.
 bool Connection::is_out_of_memory() const {
-  return decoder_.between_frames() && shard_.request_bytes >= shard_.limits.shard_bytes_max;
+  return decoder_.pending_bytes() == 0 && shard_.request_bytes >= shard_.limits.shard_bytes_max;
 }
 
 void Connection::account() {

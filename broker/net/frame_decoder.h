@@ -59,7 +59,6 @@ class FrameDecoder {
 
   // Of the frame that is being received: as many bytes as were announced.
   [[nodiscard]] std::size_t pending_bytes() const { return in_body_ ? announced_bytes_ : 0; }
-  [[nodiscard]] bool between_frames() const { return !in_body_ && length_bytes_ == 0; }
 
  private:
   Result<void> begin_body();

@@ -31,7 +31,8 @@ class PiecewiseStream final : public Stream {
   }
   Result<std::size_t> read_some(MutableByteView buffer) override { return read_some(buffer, {}); }
   Result<std::size_t> read_some(MutableByteView first, MutableByteView second) override {
-    const std::size_t most = std::min({pieces_[reads_++ % pieces_.size()], unread_.size(), first.size() + second.size()});
+    const std::size_t most =
+        std::min({pieces_[reads_++ % pieces_.size()], unread_.size(), first.size() + second.size()});
     const std::size_t of_first = std::min(most, first.size());
     std::ranges::copy(unread_.first(of_first), first.begin());
     std::ranges::copy(unread_.subspan(of_first, most - of_first), second.begin());
@@ -143,7 +144,8 @@ TEST_CASE("requests of all sizes arrive whole and in order, however they are cut
   Bytes requests;
   Bytes answers;
   for (std::size_t i = 0; i < 100; ++i) {
-    const std::string text = body("xon"[i % 3], i, kSizes[i * i % 83 % kSizes.size()]);
+    const std::size_t size_bytes = i == 50 ? 5'000'000 : kSizes[i * i % 83 % kSizes.size()];
+    const std::string text = body("xon"[i % 3], i, size_bytes);
     append_frame(requests, as_bytes(text));
     if (text[0] != 'n') append_frame(answers, as_bytes(text));
     if (i % 7 == 0) {
@@ -151,7 +153,8 @@ TEST_CASE("requests of all sizes arrive whole and in order, however they are cut
       append_frame(answers, {});
     }
   }
-  const std::vector<std::vector<std::size_t>> cuts{{SIZE_MAX}, {1, 3, 5'000, 70'000}, {4'096}, {4'100, 1}, {65'540, 4'095}, {200'000}};
+  const std::vector<std::vector<std::size_t>> cuts{{SIZE_MAX}, {1, 3, 5'000, 70'000}, {4'096},
+                                                   {4'100, 1}, {65'540, 4'095},       {200'000}};
   for (const std::vector<std::size_t>& pieces : cuts) {
     Burst burst(requests, pieces);
     // An exclusive request waits for those before it, so these have to be let go as they come.
@@ -195,6 +198,29 @@ TEST_CASE("of pipelined requests no more are read than there is memory for, and 
   REQUIRE(burst.handler.handled == 20);
   REQUIRE(burst.stream->written == requests);
   REQUIRE(burst.shard.request_bytes == 0);
+}
+
+TEST_CASE(
+    "the memory for requests holds where each read ends within a length, and who waits for it is woken by another") {
+  Bytes requests;
+  append_frame(requests, as_bytes(body('o', 0, 4'090)));
+  for (std::size_t i = 1; i < 100; ++i) append_frame(requests, as_bytes(body('o', i, 4'092)));
+  Burst burst(requests, {SIZE_MAX}, {.shard_bytes_max = 50'000});
+  REQUIRE(burst.handler.handled == 13);
+  REQUIRE(burst.shard.request_bytes == 4'090 + 12 * 4'092);
+
+  auto owned = std::make_unique<PiecewiseStream>(ByteView(requests), std::vector<std::size_t>{SIZE_MAX});
+  const PiecewiseStream& second = *owned;
+  const auto other =
+      std::make_shared<Connection>(burst.shard, std::move(owned), ConnectionContext{}, [](Connection*) {});
+  other->start();
+  REQUIRE(second.unread_bytes() == requests.size());
+  burst.handler.release();
+  burst.manual.run_posted();
+  REQUIRE(burst.stream->written == requests);
+  REQUIRE(second.written == requests);
+  REQUIRE(burst.shard.request_bytes == 0);
+  other->close();
 }
 
 TEST_CASE("what came before something that is no frame is answered, wherever that stands in a burst") {

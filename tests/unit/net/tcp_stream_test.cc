@@ -1,4 +1,4 @@
-// The sizes of a connection's buffers, which are options of its socket.
+// A connection's socket: the sizes of its buffers (those that grow do from Linux 5.14 on), and reading into two places.
 #include "broker/net/tcp_stream.h"
 
 #include <arpa/inet.h>
@@ -8,7 +8,9 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include <array>
 #include <catch2/catch.hpp>
+#include <cstring>
 
 #include "base/bytes.h"
 #include "broker/net/system_clock.h"
@@ -102,4 +104,29 @@ TEST_CASE("a receive buffer of the system's size is left to it") {
   const auto stream = adopt_socket(reactor, ends.accepted, {});
   REQUIRE(stream);
   REQUIRE(option_of(ends.accepted, SO_RCVBUF) == before);
+}
+
+TEST_CASE("what is read into two places goes on in the second where the first ends") {
+  const SystemClock clock;
+  Reactor reactor(clock);
+  const Ends ends;
+  const auto stream = adopt_socket(reactor, ends.accepted, {});
+  REQUIRE(stream);
+  const auto read = [&] {
+    std::array<std::byte, 4> first{};
+    std::array<std::byte, 8> second{};
+    const Result<std::size_t> count = (*stream)->read_some(first, second);
+    if (!count) return std::string(count.error().failure == Failure::kClosed ? "(closed)" : "(failed)");
+    return std::string(as_text(ByteView(first).first(std::min<std::size_t>(*count, 4)))) + "|" +
+           std::string(as_text(ByteView(second).first(*count - std::min<std::size_t>(*count, 4))));
+  };
+  REQUIRE(read() == "|");
+  for (const auto& [sent, found] : {std::pair{"0123456789", "0123|456789"}, {"01", "01|"}, {"0123", "0123|"}}) {
+    REQUIRE(::send(ends.client, sent, std::strlen(sent), MSG_NOSIGNAL) > 0);
+    REQUIRE(becomes(ends.accepted, POLLIN));
+    REQUIRE(read() == found);
+  }
+  ::shutdown(ends.client, SHUT_WR);
+  REQUIRE(becomes(ends.accepted, POLLIN));
+  REQUIRE(read() == "(closed)");
 }

@@ -10,8 +10,8 @@ namespace kurier::net {
 
 struct SocketOptions {
   int send_buffer_bytes = -1;     // socket.send.buffer.bytes; -1: the system's
-  int receive_buffer_bytes =
-      -1;  // socket.receive.buffer.bytes, from which the kernel may let it grow; -1: the system's
+  // socket.receive.buffer.bytes, from which the kernel may let it grow; -1: the system's
+  int receive_buffer_bytes = -1;
 };
 
 // How file slices are sent. Which is cheaper differs between machines.

@@ -1,4 +1,5 @@
 """What the interop tests share: a running kurier in a directory of its own, Apache Kafka's jars, and counted checks."""
+import collections
 import contextlib
 import os
 import pathlib
@@ -44,14 +45,22 @@ class Checks:
         sys.exit(1 if self.failed or self.passed + self.skipped == 0 else 0)
 
 
+# Of the same number as the ports that were given out: another script that asks meanwhile is given others. The last ones only,
+# as the first are long listened on by then, or free again.
+_given_out = collections.deque(maxlen=200)
+
+
 def free_port():
     """Not one of those that the system gives to connections: somebody else's could take it before it is listened on."""
     while True:
         port = random.SystemRandom().randrange(10_000, 32_000)
-        with socket.socket() as probe:
-            with contextlib.suppress(OSError):
-                probe.bind(("127.0.0.1", port))
-                return port
+        datagrams = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        with socket.socket() as probe, contextlib.suppress(OSError):
+            datagrams.bind(("127.0.0.1", port))
+            probe.bind(("127.0.0.1", port))
+            _given_out.append(datagrams)
+            return port
+        datagrams.close()
 
 
 class Kurier:

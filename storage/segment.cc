@@ -3,6 +3,7 @@
 #include <fmt/core.h>
 
 #include <algorithm>
+#include <array>
 #include <utility>
 
 #include "base/log.h"
@@ -115,14 +116,30 @@ Result<std::optional<Segment::Position>> Segment::find(Offset offset) {
     if (found == recent_.end()) return std::nullopt;
     return Position{found->position, found->batch_bytes, found->base_offset, found->last_offset};
   }
-  TRY_ASSIGN(const OffsetIndex::Entry entry, offset_index_.lookup(offset));
-  std::optional<Position> found;
-  TRY(scan(entry.position, false, [&](const RecordBatchView& batch, std::uint64_t position) -> Result<bool> {
-    if (batch.last_offset() < offset) return true;
-    found = Position{position, batch.size_bytes(), batch.base_offset(), batch.last_offset()};
-    return false;
-  }));
+  TRY_ASSIGN(std::optional<Position> found, find_behind_last(offset));
+  if (!found) {
+    TRY_ASSIGN(const OffsetIndex::Entry entry, offset_index_.lookup(offset));
+    TRY(scan(entry.position, false, [&](const RecordBatchView& batch, std::uint64_t position) -> Result<bool> {
+      if (batch.last_offset() < offset) return true;
+      found = Position{position, batch.size_bytes(), batch.base_offset(), batch.last_offset()};
+      return false;
+    }));
+  }
+  if (found) behind_last_found_ = {found->last_offset + 1, found->position + found->batch_bytes};
   return found;
+}
+
+// Whoever reads a batch at a time asks next for what is behind it. None: the index has to be asked.
+Result<std::optional<Segment::Position>> Segment::find_behind_last(Offset offset) {
+  const auto& [wanted, position] = behind_last_found_;
+  if (position == 0 || offset != wanted || position + kBatchHeaderBytes > size_bytes_) return std::nullopt;
+  TRY(open_file());
+  std::array<std::byte, kBatchHeaderBytes> header;
+  TRY_ASSIGN(const std::size_t count, file_->read_at(position, header));
+  if (count < header.size()) return std::nullopt;
+  const auto batch = RecordBatchView::parse_header(header);
+  if (!batch || batch->size_bytes() > size_bytes_ - position || batch->last_offset() < offset) return std::nullopt;
+  return Position{position, batch->size_bytes(), batch->base_offset(), batch->last_offset()};
 }
 
 Result<std::uint64_t> Segment::scan(std::uint64_t position, bool full, const Visit& visit) {
@@ -168,6 +185,7 @@ Result<std::uint64_t> Segment::recover(const LogConfig& config, const Visit& see
   max_timestamp_ = TimeIndex::Entry{Timestamp(-1), base_offset_};
   first_batch_timestamp_.reset();
   recent_.clear();
+  behind_last_found_ = {};
   Offset expected = base_offset_;
   TRY_ASSIGN(const std::uint64_t valid,
              scan(0, true, [&](const RecordBatchView& batch, std::uint64_t position) -> Result<bool> {
@@ -251,6 +269,7 @@ Result<void> Segment::truncate_to(Offset offset) {
   TRY(file_->truncate(from->position));
   TRY(file_->sync());  // as in recover
   size_bytes_ = from->position;
+  behind_last_found_ = {};
   while (!recent_.empty() && recent_.back().position >= size_bytes_) recent_.pop_back();
   max_timestamp_.reset();
   if (size_bytes_ == 0) {

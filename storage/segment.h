@@ -121,6 +121,7 @@ class Segment {
   Result<void> truncate_transaction_index(Offset offset);
   Result<void> take_unsynced_indexes(std::vector<std::shared_ptr<File>>& taken);
   void remember(const protocol::RecordBatchView& batch, std::uint64_t position);
+  Result<std::optional<Position>> find_behind_last(Offset offset);
 
   FileSystem& files_;
   std::string directory_;
@@ -140,6 +141,11 @@ class Segment {
   std::optional<TimeIndex::Entry> max_timestamp_;  // none: not loaded yet
   std::optional<Timestamp> first_batch_timestamp_;
   std::deque<Recent> recent_;  // the last batches appended, so that readers at the tail need no index
+  struct Behind {
+    Offset offset;
+    std::uint64_t position = 0;  // 0: nothing was found yet
+  };
+  Behind behind_last_found_;  // the batch that the last search has found
 };
 
 }  // namespace kurier::storage

@@ -65,7 +65,9 @@ std::int16_t attributes_of(ByteView batch) {
 
 // --- The header ------------------------------------------------------------------------------------------------------
 
-BatchVerdict check_whole(ByteView bytes, const BatchRules& rules) {
+std::uint32_t crc_of(ByteView batch) { return crc32c(batch.subspan(batch_layout::kAttributes)); }
+
+BatchVerdict check_whole(ByteView bytes, const BatchRules& rules, const std::optional<BatchReading>& reading) {
   const auto base_offset = load_big_endian<std::int64_t>(bytes.data() + batch_layout::kBaseOffset);
   if (base_offset != 0)
     return refuse(ErrorCode::kInvalidRecord, fmt::format("the base offset is {}, not 0", base_offset));
@@ -77,7 +79,7 @@ BatchVerdict check_whole(ByteView bytes, const BatchRules& rules) {
   if (bytes.size() < kBatchHeaderBytes)
     return refuse(ErrorCode::kCorruptMessage, "a batch shorter than its header", false);
   const auto stored = load_big_endian<std::uint32_t>(bytes.data() + batch_layout::kCrc);
-  const std::uint32_t computed = crc32c(bytes.subspan(batch_layout::kAttributes));
+  const std::uint32_t computed = reading ? reading->crc : crc_of(bytes);
   if (stored != computed) {
     return refuse(ErrorCode::kCorruptMessage,
                   fmt::format("the stored crc is {}, the computed one {}", stored, computed), false);
@@ -128,15 +130,17 @@ class RecordRules {
       : batch_(batch), rules_(rules), now_(now), compressed_(compressed), keeps_offsets_(keeps_offsets) {}
 
   // The verdict on them. Nearly always they are fine; whoever has to say what is not walks them once more.
-  BatchVerdict check(ByteView payload) { return are_fine(payload) ? BatchVerdict{} : examine(payload); }
+  BatchVerdict check(ByteView payload, const std::optional<BatchReading>& reading) {
+    const auto records = reading ? reading->records : summarize_records(payload, batch_.record_count());
+    return are_fine(records) ? BatchVerdict{} : examine(payload);
+  }
 
   [[nodiscard]] Timestamp max_timestamp() const { return max_timestamp_; }
 
  private:
   // False also where a record may be out of range only because the times are so far apart that differences wrap.
-  bool are_fine(ByteView payload) {
+  bool are_fine(const std::optional<RecordsSummary>& records) {
     if (batch_.timestamp_type() == TimestampType::kLogAppendTime) return false;
-    const auto records = summarize_records(payload, batch_.record_count());
     if (!records || (rules_.compact && !records->all_have_keys)) return false;
     const std::int64_t base = batch_.base_timestamp().value();
     std::int64_t earliest = 0;
@@ -315,8 +319,8 @@ BatchVerdict rebuild(const RecordBatchView& batch, ByteView payload, Codec codec
 }
 
 // A verdict on a batch whose header is fine.
-BatchVerdict check_records(MutableByteView bytes, const RecordBatchView& batch, const BatchRules& rules,
-                           Timestamp now) {
+BatchVerdict check_records(MutableByteView bytes, const RecordBatchView& batch, const BatchRules& rules, Timestamp now,
+                           const std::optional<BatchReading>& reading) {
   const Codec source = batch.codec();
   const Codec target = rules.codec.value_or(source);
   const bool compressed = source != Codec::kNone;
@@ -335,7 +339,7 @@ BatchVerdict check_records(MutableByteView bytes, const RecordBatchView& batch, 
     }
     const ByteView payload = compressed ? ByteView(decompressed) : batch.payload();
     RecordRules records(batch, rules, now, compressed && source == target, source == target);
-    BatchVerdict verdict = records.check(payload);
+    BatchVerdict verdict = records.check(payload, compressed ? std::nullopt : reading);
     if (!verdict.accepted()) return verdict;
     max_timestamp = records.max_timestamp();
     if (source != target) return rebuild(batch, payload, target, rules, now, max_timestamp);
@@ -376,14 +380,25 @@ BatchVerdict validate_framing(ByteView records, const BatchRules& rules) {
   return {};
 }
 
-BatchVerdict validate_batch(MutableByteView records, const BatchRules& rules, Timestamp now) {
+std::optional<BatchReading> read_batch(ByteView records) {
+  const std::size_t size_bytes = first_batch(records).size_bytes;
+  if (size_bytes < kBatchHeaderBytes) return std::nullopt;
+  BatchReading reading{.crc = crc_of(records.first(size_bytes)), .records = {}};
+  const auto batch = RecordBatchView::parse(records.first(size_bytes));
+  if (batch && batch->codec() == Codec::kNone)
+    reading.records = summarize_records(batch->payload(), batch->record_count());
+  return reading;
+}
+
+BatchVerdict validate_batch(MutableByteView records, const BatchRules& rules, Timestamp now,
+                            const std::optional<BatchReading>& reading) {
   if (BatchVerdict verdict = validate_framing(records, rules); !verdict.accepted()) return verdict;
   const MutableByteView bytes = records.first(first_batch(records).size_bytes);
-  if (BatchVerdict verdict = check_whole(bytes, rules); !verdict.accepted()) return verdict;
+  if (BatchVerdict verdict = check_whole(bytes, rules, reading); !verdict.accepted()) return verdict;
   const auto batch = RecordBatchView::parse(bytes);
   if (!batch) return refuse(ErrorCode::kCorruptMessage, batch.error().context, false);
   if (BatchVerdict verdict = check_header(*batch); !verdict.accepted()) return verdict;
-  BatchVerdict verdict = check_records(bytes, *batch, rules, now);
+  BatchVerdict verdict = check_records(bytes, *batch, rules, now, reading);
   if (verdict.accepted() && verdict.batch.size() > rules.segment_bytes) {
     return refuse(
         ErrorCode::kRecordListTooLarge,

@@ -18,6 +18,7 @@
 #include "base/ids.h"
 #include "protocol/error_code.h"
 #include "protocol/record_batch.h"
+#include "protocol/record_summary.h"
 
 namespace kurier::protocol {
 
@@ -58,8 +59,18 @@ struct BatchVerdict {
   [[nodiscard]] bool accepted() const { return error == ErrorCode::kNone; }
 };
 
-// `records`: the field of the request. `now`: the log append time.
-[[nodiscard]] BatchVerdict validate_batch(MutableByteView records, const BatchRules& rules, Timestamp now);
+// What the bytes of the first batch say whatever the rules are. For who has received them, while they are in its core's cache,
+// where the rules are known to another.
+struct BatchReading {
+  std::uint32_t crc = 0;  // of what a batch's crc covers
+  std::optional<RecordsSummary> records;  // of an uncompressed batch
+};
+// None if there is no whole batch. `records`: the field of the request.
+[[nodiscard]] std::optional<BatchReading> read_batch(ByteView records);
+
+// `records`: the field of the request. `now`: the log append time. `reading`: of the same bytes, if they have been read before.
+[[nodiscard]] BatchVerdict validate_batch(MutableByteView records, const BatchRules& rules, Timestamp now,
+                                          const std::optional<BatchReading>& reading = std::nullopt);
 
 // The part of it that a request has to pass before its acks are looked at: that there is one batch of format 2.
 [[nodiscard]] BatchVerdict validate_framing(ByteView records, const BatchRules& rules);

@@ -83,7 +83,12 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   rules.compact = (data[0] & 4) != 0;
   if ((data[0] & 8) != 0) rules.codec = protocol::Codec::kLz4;
   static_cast<void>(protocol::validate_framing(bytes, rules));
+  // Whether they have been read before makes no difference.
+  Bytes read_before = bytes;
+  const auto reading = protocol::read_batch(read_before);
+  const auto expected = protocol::validate_batch(read_before, rules, Timestamp(1'700'000'000'000), reading);
   const auto verdict = protocol::validate_batch(bytes, rules, Timestamp(1'700'000'000'000));
+  KURIER_CHECK(expected.error == verdict.error && read_before == bytes);
   // What is accepted is one batch that the log can take.
   if (verdict.accepted()) {
     const ByteView accepted = verdict.rebuilt.empty() ? ByteView(verdict.batch) : ByteView(verdict.rebuilt);

@@ -21,8 +21,19 @@ constexpr Timestamp kNow{1'700'000'000'000};
 constexpr std::int64_t kHourMs = 3'600'000;
 constexpr std::array kCompressing{Codec::kGzip, Codec::kSnappy, Codec::kLz4, Codec::kZstd};
 
+// Whether the batch has been read before makes no difference, neither to the verdict nor to the bytes.
 BatchVerdict verdict_on(Bytes bytes, const BatchRules& rules = {.topic = "t"}) {
-  return validate_batch(bytes, rules, kNow);
+  Bytes read_before = bytes;
+  const auto reading = read_batch(read_before);
+  const BatchVerdict expected = validate_batch(read_before, rules, kNow, reading);
+  BatchVerdict verdict = validate_batch(bytes, rules, kNow);
+  REQUIRE(expected.error == verdict.error);
+  REQUIRE(expected.message == verdict.message);
+  REQUIRE(expected.reason == verdict.reason);
+  REQUIRE(expected.record_errors.size() == verdict.record_errors.size());
+  REQUIRE(expected.rebuilt == verdict.rebuilt);
+  REQUIRE(read_before == bytes);
+  return verdict;
 }
 ErrorCode error_of(Bytes bytes, const BatchRules& rules = {.topic = "t"}) {
   return verdict_on(std::move(bytes), rules).error;
@@ -66,6 +77,8 @@ TEST_CASE("a batch as a client makes it stays as it is") {
   for (const Codec codec : {Codec::kNone, Codec::kGzip, Codec::kSnappy, Codec::kLz4, Codec::kZstd}) {
     Bytes bytes = good({}, {{}, {.key = std::nullopt}}, codec);
     const Bytes before = bytes;
+    REQUIRE(read_batch(bytes));
+    REQUIRE(read_batch(bytes)->records.has_value() == (codec == Codec::kNone));
     const BatchVerdict verdict = validate_batch(bytes, {.topic = "t"}, kNow);
     REQUIRE(accepted(verdict).bytes().data() == bytes.data());
     REQUIRE(bytes == before);
@@ -389,6 +402,7 @@ TEST_CASE("random damage is refused or accepted, and what is accepted can be rea
     BatchRules rules{.topic = "t", .compact = random() % 2 == 0};
     if (random() % 2 == 0) rules.codec = static_cast<Codec>(random() % 5);
     if (random() % 4 == 0) rules.timestamp_type = TimestampType::kLogAppendTime;
+    static_cast<void>(verdict_on(bytes, rules));
     const BatchVerdict verdict = validate_batch(bytes, rules, kNow);
     if (!verdict.accepted()) continue;
     const RecordBatchView batch = accepted(verdict);

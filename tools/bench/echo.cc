@@ -59,10 +59,18 @@ class Sender {
     return {};
   }
 
-  // For the next to be due, or for an answer, at most until the deadline.
+  // For the next to be nearly due, or for an answer, at most until the deadline. Does not wait while it is nearly due.
   Result<void> wait() {
-    const MonotonicTime next = may_send() ? std::min(schedule_.time_of(sent_), loop_.deadline) : loop_.deadline;
-    const auto left = std::max<std::chrono::nanoseconds>(next - loop_.now(), std::chrono::nanoseconds(1));
+    const MonotonicTime next =
+        may_send() ? std::min(schedule_.time_of(sent_) - kAwakeBefore, loop_.deadline) : loop_.deadline;
+    const std::chrono::nanoseconds left = next - loop_.now();
+    if (left > std::chrono::nanoseconds(0)) TRY(sleep(left));
+    if (loop_.now() > loop_.deadline) return fail(Failure::kTimeout, "not finished in time (--max-seconds)");
+    return {};
+  }
+
+  // An answer ends it too.
+  Result<void> sleep(std::chrono::nanoseconds left) {
     itimerspec at{};
     at.it_value.tv_sec = static_cast<time_t>(left.count() / 1'000'000'000);
     at.it_value.tv_nsec = static_cast<long>(left.count() % 1'000'000'000);
@@ -70,7 +78,6 @@ class Sender {
     if (::timerfd_settime(timer_.number(), 0, &at, nullptr) != 0 || ::poll(waited.data(), waited.size(), -1) < 0) {
       return std::unexpected(error_from_errno(errno, "waiting for an echo"));
     }
-    if (loop_.now() > loop_.deadline) return fail(Failure::kTimeout, "not finished in time (--max-seconds)");
     return {};
   }
 

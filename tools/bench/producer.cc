@@ -17,6 +17,21 @@ using protocol::ErrorCode;
 constexpr std::size_t kCorrelationIdAt = 8;
 // On a schedule: more than this is no latency any more, and what is remembered must not grow without end.
 constexpr std::size_t kUnansweredMax = 200'000;
+// Lets others have the loop, once.
+struct Yield {
+  net::Reactor& reactor;
+  [[nodiscard]] bool await_ready() const noexcept { return false; }
+  void await_suspend(std::coroutine_handle<> waiter) const {
+    reactor.post([waiter] { waiter.resume(); });
+  }
+  void await_resume() const noexcept {}
+};
+
+// Answers are received while it waits.
+Task<void> wait_until_due(net::Reactor& reactor, MonotonicTime due) {
+  if (reactor.clock().monotonic() < due - kAwakeBefore) co_await sleep_until(reactor, due - kAwakeBefore);
+  while (reactor.clock().monotonic() < due) co_await Yield{reactor};
+}
 }  // namespace
 
 Producer::Producer(const Loop& loop, const Options& options, const TopicLayout& layout, ConnectionPlan plan,
@@ -128,7 +143,7 @@ Task<Result<void>> Producer::send_all(std::optional<Pace> pace) {
     MonotonicTime meant_for = loop_.now();
     if (pace) {
       meant_for = pace->schedule.time_of(i * pace->connections + pace->first_event);
-      if (loop_.now() < meant_for) co_await sleep_until(loop_.reactor, meant_for);
+      co_await wait_until_due(loop_.reactor, meant_for);
       if (in_flight_.size() > kUnansweredMax) {
         co_return fail(Failure::kExhausted,
                        fmt::format("{} requests are not answered: the rate is too high", in_flight_.size()));

@@ -4,6 +4,7 @@ Apache Kafka runs as its distribution starts it: the values of its server.proper
 start scripts. kurier runs as `kurier serve`. Both get addresses and directories, and one setting that is not the default:
 the files of a deleted topic go at once and not after a minute, so that they do not go during somebody else's run.
 """
+import json
 import os
 import pathlib
 import shutil
@@ -16,6 +17,7 @@ from harness import ROOT, free_port
 HEAP = ["-Xmx1G", "-Xms1G"]
 JVM = ["-server", "-XX:+UseG1GC", "-XX:MaxGCPauseMillis=20", "-XX:InitiatingHeapOccupancyPercent=35",
        "-XX:+ExplicitGCInvokesConcurrent", "-XX:MaxInlineLevel=15", "-Djava.awt.headless=true"]
+HEARTBEAT_S = 2  # broker.heartbeat.interval.ms
 DELETE_SOON = "log.segment.delete.delay.ms=200"
 
 # What server.properties sets, without addresses and directories.
@@ -84,6 +86,24 @@ class Broker:
             self.process.send_signal(signal.SIGKILL)
             self.process.wait()
         self.process = None
+
+    def pause(self):
+        """Until resume: an idle JVM has threads that wake up all the time, and would be part of the other's figures."""
+        self.process.send_signal(signal.SIGSTOP)
+
+    def resume(self, timeout_s=30):
+        """Returns when it has caught up: a broker that was silent is fenced by its own controller, until it has told that it lives."""
+        self.process.send_signal(signal.SIGCONT)
+        deadline = time.monotonic() + timeout_s
+        time.sleep(HEARTBEAT_S)
+        while not self.is_listed():
+            if time.monotonic() > deadline:
+                raise Failed(f"{self.name} was paused, and is not in its own Metadata {timeout_s} s after it was let go on")
+            time.sleep(0.1)
+
+    def is_listed(self):
+        asked = subprocess.run(["kcat", "-b", self.address, "-L", "-J", "-m", "5", "-X", "log_level=0"], capture_output=True, timeout=30)
+        return asked.returncode == 0 and len(json.loads(asked.stdout)["brokers"]) == 1
 
     def rss_bytes(self):
         status = pathlib.Path(f"/proc/{self.pid}/status").read_text()

@@ -18,8 +18,8 @@ class Sizes:
     """How much each row does; the same for both brokers."""
     warm_up_bytes: int = 5_000_000_000
     warm_up_requests: int = 100_000
-    produce16_bytes: int = 3_000_000_000
-    produce_bytes: int = 4_000_000_000
+    produce16_bytes: int = 1_500_000_000
+    produce_bytes: int = 2_000_000_000
     fetch_bytes: int = 1_000_000_000
     fetch_passes: int = 3
     requests: int = 120_000
@@ -162,6 +162,16 @@ def warm_up(side, sizes):
 
 
 @contextlib.contextmanager
+def awake(broker, sizes):
+    """Each has the machine to itself while it is measured: the warm brokers are paused outside of this."""
+    broker.resume()
+    yield
+    if sizes.settles:
+        broker.settle()
+    broker.pause()
+
+
+@contextlib.contextmanager
 def directory():
     """On the disk that the build is on, not in memory as /tmp may be; gone at the end."""
     parent = ROOT / "build/compare"
@@ -192,6 +202,7 @@ def measure(sides, rows, rounds, sizes, results, say):
         for side in sides:
             started = time.monotonic()
             warm_up(side, sizes)
+            side.warm.pause()
             say(f"{side.warm.name}: warmed up in {time.monotonic() - started:.0f} s")
     for number in range(1, rounds + 1):
         started = time.monotonic()
@@ -203,9 +214,8 @@ def measure(sides, rows, rounds, sizes, results, say):
         for row in rows:
             for side in sides if number % 2 else reversed(sides):  # who comes first changes
                 before = time.monotonic()
-                results.add("run", round=number, broker=side.name, row=row, result=ROWS[row](side, sizes))
-                if sizes.settles and row not in ON_FRESH:
-                    side.warm.settle()
+                with contextlib.nullcontext() if row in ON_FRESH else awake(side.warm, sizes):
+                    results.add("run", round=number, broker=side.name, row=row, result=ROWS[row](side, sizes))
                 say(f"round {number}: {row}, {side.warm.name}: {time.monotonic() - before:.1f} s")
         for side in sides:
             side.fresh.kill()

@@ -88,8 +88,16 @@ class ByOwner {
 
 namespace detail {
 
-// Counts the shards that are still at work, on the shard that asked.
-struct Join {
+template <class Context>
+using ShardWork = Task<void> (*)(Broker& there, Context& context);
+
+// What the shards that are at work share; counts those that still are, on the shard that asked. Small messages refer to it: what does
+// not fit into one would be allocated on one thread and freed on another.
+template <class Context>
+struct Errand {
+  const Shards::Shard& home;
+  ShardWork<Context> work;
+  Context& context;
   std::size_t left;
   Event<bool> done;
   void one_has_finished() {
@@ -98,37 +106,31 @@ struct Join {
 };
 
 template <class Context>
-using ShardWork = Task<void> (*)(Broker& there, Context& context);
-
-template <class Context>
-Task<void> work_here(Broker& here, ShardWork<Context> work, Context& context, Join& join) {
-  co_await work(here, context);
-  join.one_has_finished();
+Task<void> work_here(Errand<Context>& errand) {
+  co_await errand.work(*errand.home.broker, errand.context);
+  errand.one_has_finished();
 }
 
 template <class Context>
-Task<void> work_there(const Shards::Shard& there, const Shards::Shard& home, ShardWork<Context> work, Context& context, Join& join) {
-  co_await work(*there.broker, context);
-  home.executor->defer([&join] { join.one_has_finished(); });
+Task<void> work_there(Broker& there, Errand<Context>& errand) {
+  co_await errand.work(there, errand.context);
+  errand.home.executor->defer([&errand] { errand.one_has_finished(); });
 }
 
 template <class Context>
 Task<void> on_several_shards(const Shards& shards, ShardIndex here, std::span<const ShardIndex> owners,
                              ShardWork<Context> work, Context& context) {
   if (owners.empty()) co_return;
-  const Shards::Shard& home = shards.at(here);
-  Join join{owners.size(), {}};
+  Errand<Context> errand{shards.at(here), work, context, owners.size(), {}};
   const bool also_here = std::ranges::find(owners, here) != owners.end();
   for (const ShardIndex owner : owners) {
     if (owner == here) continue;
     const Shards::Shard& there = shards.at(owner);
-    auto message = [&there, &home, work, &context, &join] {
-      there.spawner->spawn("request part", work_there(there, home, work, context, join));
-    };
+    auto message = [&there, &errand] { there.spawner->spawn("request part", work_there(*there.broker, errand)); };
     also_here ? there.executor->post(std::move(message)) : there.executor->defer(std::move(message));
   }
-  if (also_here) home.spawner->spawn("request part", work_here(*home.broker, work, context, join));
-  co_await join.done;
+  if (also_here) errand.home.spawner->spawn("request part", work_here(errand));
+  co_await errand.done;
 }
 
 }  // namespace detail

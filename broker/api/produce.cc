@@ -38,9 +38,10 @@ struct Part {
   std::optional<protocol::BatchReading> reading;
 };
 
-// What the shards share of one request. Each has its own parts; the last one that has appended its own lets what was received go.
+// What the shards share of one request. Each has its own parts. What was received belongs to the connection's shard, which lets it go at
+// the end; where the answer has to wait, the last shard that has appended its parts does.
 struct Work {
-  // What was received: the request has views of its frame.
+  // The request has views of its frame.
   net::FrameBuffer frame;
   Result<ProduceRequest> request;
   ByOwner<Part> parts;
@@ -50,9 +51,11 @@ struct Work {
   std::chrono::milliseconds timeout{0};  // of waiting
   bool takes_turns = false;  // the connection's next request is held until this one is done
   std::atomic<std::size_t> holders = 0;  // of what was received
+  std::atomic<bool> is_awaited = false;  // what it leads to, by any of the shards
 
-  void let_go() {
-    if (holders.fetch_sub(1) == 1) end_received();
+  void let_go(bool waits) {
+    if (waits) is_awaited = true;  // before: the last one sees it
+    if (holders.fetch_sub(1) == 1 && is_awaited) end_received();
   }
   void end_received() {
     request = {};
@@ -139,7 +142,7 @@ Task<void> append_and_wait(Broker& broker, Work& work) {
       waiting.push_back({*partition, required, part.response});
     }
   }
-  work.let_go();  // what waits holds offsets only
+  work.let_go(!waiting.empty());  // what waits holds offsets only
   if (waiting.empty()) co_return;
   const MonotonicTime deadline = broker.ports().clock.monotonic() + work.timeout;
   for (const Waiting& wait : waiting) {

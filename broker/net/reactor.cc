@@ -21,8 +21,9 @@ constexpr std::size_t kStandInCallbacksMax = 4;
 // What took longer than about what it costs to wake two threads will be done by the thread itself.
 constexpr std::chrono::microseconds kStandInMax(50);
 constexpr std::uint32_t kWakeForMax = 64;  // parcels
-// Over so long it is decided whether a thread has time for others.
+// Over so long it is decided whether a thread has time for others: whether it slept for a tenth of it.
 constexpr std::chrono::milliseconds kWindow(2);
+constexpr int kSleptPart = 10;
 
 // Owns a task that nobody awaits; its frame destroys itself at the end.
 struct Detached {
@@ -132,7 +133,7 @@ void Reactor::Impl::sleep() {
   const MonotonicTime now = clock.monotonic();
   slept += now - began;
   if (now - window_began < kWindow) return;
-  is_mostly_asleep = 2 * slept > now - window_began;
+  has_time = kSleptPart * slept >= now - window_began;
   window_began = now;
   slept = {};
 }
@@ -208,7 +209,7 @@ void Reactor::Impl::end_round() {
 
 bool Reactor::Impl::may_stand_in(const Parcel& parcel) const {
   const void* const own_team = team.load(std::memory_order_relaxed);
-  return own_team != nullptr && is_mostly_asleep && !is_standing_in && parcel.wake_for == 0 &&
+  return own_team != nullptr && has_time && !is_standing_in && parcel.wake_for == 0 &&
          parcel.callbacks.size() <= kStandInCallbacksMax &&
          parcel.to->team.load(std::memory_order_relaxed) == own_team &&
          parcel.to->asleep.load(std::memory_order_relaxed);

@@ -75,8 +75,8 @@ struct Reactor::Impl {
   std::vector<Callback> running_deferred;
   std::vector<Parcel> outbox;
   MonotonicClock::duration stood_in{};  // at the end of this round
-  // A thread that is busy may lose its core while it has two turns: it stands in for nobody.
-  bool is_mostly_asleep = true;
+  // A thread that is always busy may lose its core while it has two turns: it stands in for nobody.
+  bool has_time = true;
   MonotonicTime window_began{};
   MonotonicClock::duration slept{};
   Parcel& parcel_for(Impl* to);

@@ -380,13 +380,13 @@ BatchVerdict validate_framing(ByteView records, const BatchRules& rules) {
   return {};
 }
 
-std::optional<BatchReading> read_batch(ByteView records) {
+std::optional<BatchReading> read_batch(ByteView records, std::int32_t records_max) {
   const std::size_t size_bytes = first_batch(records).size_bytes;
   if (size_bytes < kBatchHeaderBytes) return std::nullopt;
-  BatchReading reading{.crc = crc_of(records.first(size_bytes)), .records = {}};
   const auto batch = RecordBatchView::parse(records.first(size_bytes));
-  if (batch && batch->codec() == Codec::kNone)
-    reading.records = summarize_records(batch->payload(), batch->record_count());
+  if (!batch || batch->record_count() > records_max) return std::nullopt;
+  BatchReading reading{.crc = crc_of(batch->bytes()), .records = {}};
+  if (batch->codec() == Codec::kNone) reading.records = summarize_records(batch->payload(), batch->record_count());
   return reading;
 }
 

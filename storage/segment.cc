@@ -265,11 +265,11 @@ Result<void> Segment::truncate_to(Offset offset) {
   TRY(time_index_.truncate(offset));
   TRY(truncate_transaction_index(offset));
   if (!from) return {};
+  behind_last_found_ = {};
   TRY(open_file());
   TRY(file_->truncate(from->position));
   TRY(file_->sync());  // as in recover
   size_bytes_ = from->position;
-  behind_last_found_ = {};
   while (!recent_.empty() && recent_.back().position >= size_bytes_) recent_.pop_back();
   max_timestamp_.reset();
   if (size_bytes_ == 0) {

@@ -27,8 +27,10 @@ using PartitionResponse = ProduceResponse::PartitionProduceResponse;
 constexpr std::int16_t kLeadersSinceVersion = 10;
 constexpr std::int16_t kByIdSinceVersion = 13;
 constexpr std::size_t kElementsOfAppend = 16;  // what an append costs, in elements of a loop
-constexpr std::size_t kReadAheadBytesMax =
-    1024 * 1024;  // of a request: as much as a core keeps near, and as takes some 100 µs
+// What one request may have read ahead: no more than a core keeps near, and no more than takes a few tenths of a millisecond.
+constexpr std::size_t kReadAheadBytesMax = 1024 * 1024;
+constexpr std::int32_t kReadAheadRecordsMax = 2'000;  // of each batch
+constexpr std::size_t kReadAheadBatchesMax = 8;
 
 struct Part {
   TopicId topic;
@@ -39,7 +41,7 @@ struct Part {
 };
 
 // What the shards share of one request. Each has its own parts. What was received belongs to the connection's shard, which lets it go at
-// the end; where the answer has to wait, the last shard that has appended its parts does.
+// the end; where the answer has to wait, the last shard that has appended its parts does, unless it is large.
 struct Work {
   // The request has views of its frame.
   net::FrameBuffer frame;
@@ -214,6 +216,7 @@ bool distribute(const Broker& broker, const replication::MetadataImage& image, c
                [](const auto& topic) { return std::tie(topic.name, topic.topic_id); });
   response.responses.reserve(request.topic_data.size());
   std::size_t readable_bytes = call.is_large ? 0 : kReadAheadBytesMax;  // what is large is not with this shard now
+  std::size_t readable_batches = kReadAheadBatchesMax;
   for (const auto& topic_data : request.topic_data) {
     auto& topic_response = response.responses.emplace_back();
     topic_response.name = topic_data.name;
@@ -242,9 +245,10 @@ bool distribute(const Broker& broker, const replication::MetadataImage& image, c
       } else {
         Part part{topic->id, wanted.data, of_data, {}};
         const std::size_t size_bytes = wanted.data->records.view.size();
-        if (*owner != broker.shard() && size_bytes <= readable_bytes) {
+        if (*owner != broker.shard() && size_bytes <= readable_bytes && readable_batches > 0) {
           readable_bytes -= size_bytes;
-          part.reading = protocol::read_batch(wanted.data->records.view);
+          --readable_batches;
+          part.reading = protocol::read_batch(wanted.data->records.view, kReadAheadRecordsMax);
         }
         work.parts.add(*owner, std::move(part));
       }

@@ -21,7 +21,7 @@ constexpr std::size_t kStandInCallbacksMax = 4;
 // What took longer than about what it costs to wake two threads will be done by the thread itself.
 constexpr std::chrono::microseconds kStandInMax(50);
 constexpr std::uint32_t kWakeForMax = 64;  // parcels
-// Over so long it is decided whether a thread has time for others: whether it slept for a tenth of it.
+// Over so long at least it is decided whether a thread has time for others: whether it slept for a tenth of it.
 constexpr std::chrono::milliseconds kWindow(2);
 constexpr int kSleptPart = 10;
 
@@ -121,21 +121,31 @@ void Reactor::Impl::run() {
   turn.unlock();
 }
 
-// Until a socket or timer has something, or what was posted is not done by others.
+// Until a socket or timer has something, or what was posted is not done by others. What comes first of that begins the turn.
 void Reactor::Impl::sleep() {
+  if (team.load(std::memory_order_relaxed) != nullptr)
+    sleep_began = clock.monotonic();  // else nobody asks how long it slept
   has_turn = false;
   turn.unlock();
-  const bool has_team = team.load(std::memory_order_relaxed) != nullptr;  // else nobody asks how long it slept
-  const MonotonicTime began = has_team ? clock.monotonic() : MonotonicTime{};
   context.run_one();
   take_turn();
-  if (!has_team) return;
+}
+
+void Reactor::Impl::begin_turn() {
+  const MonotonicTime woke_up = sleep_began == MonotonicTime{} ? MonotonicTime{} : clock.monotonic();
+  turn.lock();
+  slept += woke_up - std::exchange(sleep_began, MonotonicTime{});
+}
+
+// Whether it slept for a part of the last window. Asked only where everything else lets the thread stand in.
+bool Reactor::Impl::has_time() {
   const MonotonicTime now = clock.monotonic();
-  slept += now - began;
-  if (now - window_began < kWindow) return;
-  has_time = kSleptPart * slept >= now - window_began;
-  window_began = now;
-  slept = {};
+  if (now - window_began >= kWindow) {
+    had_time = kSleptPart * slept >= now - window_began;
+    window_began = now;
+    slept = {};
+  }
+  return had_time;
 }
 
 // One read of the eventfd for all wake-ups since the last.
@@ -207,12 +217,12 @@ void Reactor::Impl::end_round() {
   }
 }
 
-bool Reactor::Impl::may_stand_in(const Parcel& parcel) const {
+bool Reactor::Impl::may_stand_in(const Parcel& parcel) {
   const void* const own_team = team.load(std::memory_order_relaxed);
-  return own_team != nullptr && has_time && !is_standing_in && parcel.wake_for == 0 &&
+  return own_team != nullptr && !is_standing_in && parcel.wake_for == 0 &&
          parcel.callbacks.size() <= kStandInCallbacksMax &&
          parcel.to->team.load(std::memory_order_relaxed) == own_team &&
-         parcel.to->asleep.load(std::memory_order_relaxed);
+         parcel.to->asleep.load(std::memory_order_relaxed) && has_time();
 }
 
 void Reactor::Impl::deliver(Parcel& parcel) {

@@ -26,7 +26,7 @@ struct Reactor::Impl {
   // What a socket or timer calls says this before anything else: the thread is at work, looks at what is posted before it
   // sleeps, and nobody stands in for it.
   void take_turn() {
-    if (!std::exchange(has_turn, true)) turn.lock();
+    if (!std::exchange(has_turn, true)) begin_turn();
     asleep.store(false, std::memory_order_relaxed);
   }
 
@@ -39,7 +39,9 @@ struct Reactor::Impl {
   std::size_t tasks = 0;
 
  private:
+  void begin_turn();
   void sleep();
+  bool has_time();
   void wait_for_wake();
   void run_posted();
   void put(std::vector<Callback>& callbacks);  // leaves it empty; wakes nobody
@@ -76,11 +78,12 @@ struct Reactor::Impl {
   std::vector<Parcel> outbox;
   MonotonicClock::duration stood_in{};  // at the end of this round
   // A thread that is always busy may lose its core while it has two turns: it stands in for nobody.
-  bool has_time = true;
+  bool had_time = true;  // in the last window
   MonotonicTime window_began{};
-  MonotonicClock::duration slept{};
+  MonotonicTime sleep_began{};
+  MonotonicClock::duration slept{};  // since the window began
   Parcel& parcel_for(Impl* to);
-  [[nodiscard]] bool may_stand_in(const Parcel& parcel) const;
+  [[nodiscard]] bool may_stand_in(const Parcel& parcel);
   void deliver(Parcel& parcel);
   void run_for_sleeper();
 

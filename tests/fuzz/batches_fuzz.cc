@@ -85,7 +85,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   static_cast<void>(protocol::validate_framing(bytes, rules));
   // Whether they have been read before makes no difference.
   Bytes read_before = bytes;
-  const auto reading = protocol::read_batch(read_before);
+  const auto reading = protocol::read_batch(read_before, 1'000);
   const auto expected = protocol::validate_batch(read_before, rules, Timestamp(1'700'000'000'000), reading);
   const auto verdict = protocol::validate_batch(bytes, rules, Timestamp(1'700'000'000'000));
   KURIER_CHECK(expected.error == verdict.error && read_before == bytes);

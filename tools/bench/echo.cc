@@ -62,7 +62,7 @@ class Sender {
   // For the next to be nearly due, or for an answer, at most until the deadline. Does not wait while it is nearly due.
   Result<void> wait() {
     const MonotonicTime next =
-        may_send() ? std::min(schedule_.time_of(sent_) - kAwakeBefore, loop_.deadline) : loop_.deadline;
+        may_send() ? std::min(schedule_.time_of(sent_) - schedule_.awake_before(), loop_.deadline) : loop_.deadline;
     const std::chrono::nanoseconds left = next - loop_.now();
     if (left > std::chrono::nanoseconds(0)) TRY(sleep(left));
     if (loop_.now() > loop_.deadline) return fail(Failure::kTimeout, "not finished in time (--max-seconds)");

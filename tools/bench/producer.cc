@@ -28,8 +28,8 @@ struct Yield {
 };
 
 // Answers are received while it waits.
-Task<void> wait_until_due(net::Reactor& reactor, MonotonicTime due) {
-  if (reactor.clock().monotonic() < due - kAwakeBefore) co_await sleep_until(reactor, due - kAwakeBefore);
+Task<void> wait_until_due(net::Reactor& reactor, MonotonicTime due, MonotonicClock::duration awake_before) {
+  if (reactor.clock().monotonic() < due - awake_before) co_await sleep_until(reactor, due - awake_before);
   while (reactor.clock().monotonic() < due) co_await Yield{reactor};
 }
 }  // namespace
@@ -143,7 +143,7 @@ Task<Result<void>> Producer::send_all(std::optional<Pace> pace) {
     MonotonicTime meant_for = loop_.now();
     if (pace) {
       meant_for = pace->schedule.time_of(i * pace->connections + pace->first_event);
-      co_await wait_until_due(loop_.reactor, meant_for);
+      co_await wait_until_due(loop_.reactor, meant_for, pace->schedule.awake_before());
       if (in_flight_.size() > kUnansweredMax) {
         co_return fail(Failure::kExhausted,
                        fmt::format("{} requests are not answered: the rate is too high", in_flight_.size()));

@@ -3,6 +3,8 @@
 // of the result (no coordinated omission). A plain value; the caller has the clock.
 #pragma once
 
+#include <algorithm>
+#include <chrono>
 #include <cstdint>
 
 #include "base/check.h"
@@ -10,15 +12,17 @@
 
 namespace kurier::bench {
 
-// A timer finds the processor asleep, and what that takes (some 50 µs on a virtual machine) would count as the broker's: so whoever
-// sends is awake so long before a request is due.
-inline constexpr std::chrono::microseconds kAwakeBefore(100);
-
 class Schedule {
  public:
   // `rate` events a second, more than 0; the first one at `start`.
   Schedule(MonotonicTime start, double rate) : start_(start), rate_(rate) { KURIER_CHECK(rate > 0); }
 
+  // A timer finds the processor asleep, and what that takes (some 50 µs on a virtual machine) would count as the broker's: so whoever
+  // sends is awake so long before an event, at most a tenth of the time.
+  [[nodiscard]] MonotonicClock::duration awake_before() const {
+    return std::min<MonotonicClock::duration>(std::chrono::microseconds(100),
+                                              std::chrono::nanoseconds(static_cast<std::int64_t>(1e8 / rate_)));
+  }
   [[nodiscard]] MonotonicTime time_of(std::uint64_t event) const {
     return start_ + std::chrono::nanoseconds(static_cast<std::int64_t>(static_cast<double>(event) * 1e9 / rate_));
   }

@@ -4,6 +4,7 @@ Apache Kafka runs as its distribution starts it: the values of its server.proper
 start scripts. kurier runs as `kurier serve`. Both get addresses and directories, and one setting that is not the default:
 the files of a deleted topic go at once and not after a minute, so that they do not go during somebody else's run.
 """
+import ctypes
 import json
 import os
 import pathlib
@@ -36,6 +37,15 @@ log.retention.hours=168
 log.segment.bytes=1073741824
 log.retention.check.interval.ms=300000
 """
+
+
+PR_SET_PDEATHSIG = 1
+LIBC = ctypes.CDLL(None)
+
+
+def end_with_parent():
+    """In a new process: it is killed when whoever started it ends, however that ends. A paused process is not ended by SIGTERM."""
+    LIBC.prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
 
 
 class Failed(Exception):
@@ -71,7 +81,8 @@ class Broker:
     def start(self):
         """Returns when it answers."""
         with open(self.directory / "output", "wb") as output:
-            self.process = subprocess.Popen(self.command(), stdout=output, stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL)
+            self.process = subprocess.Popen(self.command(), stdout=output, stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL,
+                                            preexec_fn=end_with_parent, start_new_session=True)
         asked = subprocess.run(["kcat", "-b", self.address, "-L", "-m", "60", "-X", "log_level=0"], stdout=subprocess.DEVNULL,
                                stderr=subprocess.DEVNULL, timeout=90)
         if asked.returncode != 0 or self.process.poll() is not None:
@@ -100,6 +111,7 @@ class Broker:
             if time.monotonic() > deadline:
                 raise Failed(f"{self.name} was paused, and is not in its own Metadata {timeout_s} s after it was let go on")
             time.sleep(0.1)
+        return self
 
     def is_listed(self):
         asked = subprocess.run(["kcat", "-b", self.address, "-L", "-J", "-m", "5", "-X", "log_level=0"], capture_output=True, timeout=30)

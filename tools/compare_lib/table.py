@@ -1,6 +1,7 @@
 """The table's rows and rounds: every row is run against both brokers, one after the other, in every round."""
 import contextlib
 import dataclasses
+import statistics
 import subprocess
 import tempfile
 import time
@@ -11,6 +12,7 @@ from compare_lib.figures import KAFKA, KURIER
 from harness import ROOT
 
 PARTITIONS = 8
+PRODUCE_RUNS = 2
 
 
 @dataclasses.dataclass(frozen=True)
@@ -55,8 +57,23 @@ class Side:
 
 
 def produce(batch_bytes, size):
-    return lambda side, sizes: client.bench(side.warm, "produce", "--partitions", PARTITIONS, "--batch-bytes", batch_bytes,
-                                            "--total-bytes", getattr(sizes, size))
+    """Several runs, and their means: one that is long enough for CPU time counted in ticks would meet the kernel's write-back."""
+    def measured(side, sizes):
+        runs = []
+        for _ in range(PRODUCE_RUNS):
+            runs.append(client.bench(side.warm, "produce", "--partitions", PARTITIONS, "--batch-bytes", batch_bytes, "--total-bytes",
+                                     getattr(sizes, size)))
+            if sizes.settles:
+                side.warm.settle()
+        return mean(runs)
+    return measured
+
+
+def mean(runs):
+    """Of every number; what else they tell, as the last tells it."""
+    return {name: mean([run[name] for run in runs]) if isinstance(last, dict)
+            else statistics.fmean(run[name] for run in runs) if isinstance(last, (int, float)) and not isinstance(last, bool) else last
+            for name, last in runs[-1].items()}
 
 
 def fetch(partition_max_bytes):
@@ -97,12 +114,14 @@ def begin_fresh(side):
 
 def connections(side, sizes):
     """The broker that it starts is that of restart, if that is measured too: starting Apache Kafka takes its time."""
-    return client.bench(begin_fresh(side), "connections", "--connections", sizes.connections)
+    result = client.bench(begin_fresh(side), "connections", "--connections", sizes.connections)
+    side.fresh.pause()
+    return result
 
 
 def restart(side, sizes):
     """Killed while it is being written to; the page cache still holds what it wrote."""
-    broker = side.fresh if side.fresh.process else begin_fresh(side)
+    broker = side.fresh.resume() if side.fresh.process else begin_fresh(side)
     try:
         load = subprocess.Popen(client.command("produce", "--address", broker.address, "--topic", "load", "--keep-topic", "--partitions",
                                                PARTITIONS, "--total-bytes", 100 * sizes.restart_bytes),
@@ -163,7 +182,7 @@ def warm_up(side, sizes):
 
 @contextlib.contextmanager
 def awake(broker, sizes):
-    """Each has the machine to itself while it is measured: the warm brokers are paused outside of this."""
+    """Each has the machine to itself while it is measured: outside of this the warm brokers are paused."""
     broker.resume()
     yield
     if sizes.settles:

@@ -73,6 +73,13 @@ TEST_CASE("a schedule says when each event is due, whatever has been done by the
   }
 }
 
+TEST_CASE("whoever keeps a schedule is awake before an event for a tenth of the time at most, and 100 µs") {
+  const MonotonicTime start{std::chrono::seconds(100)};
+  REQUIRE(Schedule(start, 1).awake_before() == std::chrono::microseconds(100));
+  REQUIRE(Schedule(start, 1'000).awake_before() == std::chrono::microseconds(100));
+  REQUIRE(Schedule(start, 10'000).awake_before() == std::chrono::microseconds(10));
+}
+
 TEST_CASE("options that make no sense are refused, and the refusal names them") {
   const auto refusal = [](const Options& options) {
     const Result<void> valid = validate(options);

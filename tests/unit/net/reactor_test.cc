@@ -159,6 +159,26 @@ TEST_CASE("a thread does what it has to say to one of its team that sleeps, and 
   static_cast<void>(team.own_thread_of(team.here.reactor()));
 }
 
+TEST_CASE("a thread that has not slept for a while leaves to the others what is theirs") {
+  Team team;
+  REQUIRE(team.here_stands_in([] {}));
+  const auto work = [&] {
+    const MonotonicTime end = team.clock.monotonic() + std::chrono::milliseconds(3);
+    while (team.clock.monotonic() < end) {
+    }
+  };
+  std::promise<std::thread::id> ran_on;
+  run_on(team.here.reactor(), [&] {
+    for (int i = 0; i < 5; ++i) {  // it slept before, and may find the other awake
+      work();
+      team.there.reactor().post([] {});
+    }
+    work();
+    team.there.reactor().post([&] { ran_on.set_value(std::this_thread::get_id()); });
+  });
+  CHECK(ran_on.get_future().get() == team.own_thread_of(team.there.reactor()));
+}
+
 TEST_CASE("after standing in took long, the thread itself is given the next") {
   Team team;
   const auto long_work = [&] {

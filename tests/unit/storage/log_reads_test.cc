@@ -48,7 +48,13 @@ struct Model {
     }
     const auto next = sizes.upper_bound(offset);
     const auto [base, size] = *std::prev(next);
+    const Offset behind = next == sizes.end() ? end : next->first;
     CAPTURE(offset.value(), base.value());
+    // A batch that goes beyond the bound is not readable yet.
+    const Offset bound = offset + static_cast<std::int64_t>(random() % static_cast<std::uint64_t>(end - offset + 1));
+    const auto bounded = log->read(offset, 1, bound, true);
+    REQUIRE(bounded);
+    REQUIRE(bounded->slice.size_bytes == (behind <= bound ? size : 0));
     REQUIRE(read->first_batch_bytes == size);
     REQUIRE(read->slice.size_bytes == size);
     Bytes bytes(size);
@@ -56,7 +62,7 @@ struct Model {
     const auto batch = protocol::RecordBatchView::parse(bytes);
     REQUIRE(batch);
     REQUIRE(batch->base_offset() == base);
-    return next == sizes.end() ? end : next->first;
+    return behind;
   }
 
   void truncate() {

@@ -37,7 +37,7 @@ constexpr std::chrono::seconds kDrainMax(10);
 constexpr std::chrono::seconds kGiveUpMax(1);
 // They wait for fsyncs most of the time, and a file system makes several durable with one write of its journal.
 constexpr std::size_t kDirectoryThreads = 4;
-constexpr std::chrono::seconds kTrimInterval(5);  // what requests have not needed for so long goes back to the system
+constexpr std::chrono::seconds kTrimInterval(1);  // what requests have not needed for so long goes back to the system
 constexpr std::size_t kFlushThreads = 4;  // partitions that can be flushed at once
 constexpr std::chrono::milliseconds kNever = std::chrono::hours(24 * 365);  // an interval may be longer than a clock can count
 

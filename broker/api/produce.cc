@@ -250,7 +250,7 @@ bool distribute(const Broker& broker, const replication::MetadataImage& image, c
           --readable_batches;
           part.reading = protocol::read_batch(wanted.data->records.view, kReadAheadRecordsMax);
         }
-        work.parts.add(*owner, std::move(part));
+        work.parts.add(*owner, part);
       }
     }
   }

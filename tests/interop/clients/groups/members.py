@@ -8,9 +8,13 @@ def line(kind, member, *words):
     return " ".join(map(str, (time.time_ns() // 1000, kind, member, *words))) + "\n"
 
 
+OUTPUT = threading.Lock()
+
+
 def say(lines):
-    sys.stdout.write(lines)  # one write: members do not interrupt each other
-    sys.stdout.flush()
+    with OUTPUT:  # what is longer than a buffer leaves in several writes, between which another member's would come
+        sys.stdout.write(lines)
+        sys.stdout.flush()
 
 
 class Member(threading.Thread):

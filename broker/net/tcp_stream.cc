@@ -15,6 +15,7 @@
 #include <boost/asio/posix/stream_descriptor.hpp>
 #include <cerrno>
 
+#include "base/next_round.h"
 #include "broker/net/reactor_impl.h"
 
 namespace kurier::net {
@@ -141,16 +142,6 @@ class TcpStream final : public Stream {
     }
   };
 
-  // Lets others have the loop.
-  struct Yield {
-    Reactor& reactor;
-    [[nodiscard]] bool await_ready() const noexcept { return false; }
-    void await_suspend(std::coroutine_handle<> waiter) const {
-      reactor.post([waiter] { waiter.resume(); });
-    }
-    void await_resume() const noexcept {}
-  };
-
   std::unexpected<Error> failed(std::string_view call) const {
     if (errno == EPIPE || errno == ECONNRESET) return fail(Failure::kClosed, "closed by the peer");
     return std::unexpected(error_from_errno(errno, fmt::format("{} {}", call, peer_.to_string())));
@@ -225,7 +216,7 @@ class TcpStream final : public Stream {
       written_bytes_ += *sent;
       position += *sent;
       left -= *sent;
-      if (left > 0 && *sent == piece) co_await Yield{reactor_};
+      if (left > 0 && *sent == piece) co_await NextRound{reactor_};  // others have the loop
     }
     co_return Result<void>{};
   }

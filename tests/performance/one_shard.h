@@ -10,6 +10,7 @@
 #include <memory>
 #include <string>
 
+#include "base/next_round.h"
 #include "broker/broker.h"
 #include "broker/cluster_control.h"
 #include "broker/group_coordinators.h"
@@ -52,17 +53,7 @@ class OneShard {
     reactor_.run();
   }
   // co_await: when the shard has done what there was to do, and what that has deferred.
-  [[nodiscard]] auto next_round() {
-    struct Awaiter {
-      net::Reactor& reactor;
-      [[nodiscard]] bool await_ready() const noexcept { return false; }
-      void await_suspend(std::coroutine_handle<> waiter) const {
-        reactor.post([waiter] { waiter.resume(); });
-      }
-      void await_resume() const noexcept {}
-    };
-    return Awaiter{reactor_};
-  }
+  [[nodiscard]] NextRound next_round() { return {reactor_}; }
   // On the shard.
   MemoryStream& connect() {
     auto stream = std::make_unique<MemoryStream>();

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 
+#include "base/next_round.h"
 #include "protocol/messages/api_versions_request.h"
 #include "protocol/messages/api_versions_response.h"
 #include "protocol/messages/init_producer_id_request.h"
@@ -17,20 +18,11 @@ using protocol::ErrorCode;
 constexpr std::size_t kCorrelationIdAt = 8;
 // On a schedule: more than this is no latency any more, and what is remembered must not grow without end.
 constexpr std::size_t kUnansweredMax = 200'000;
-// Lets others have the loop, once.
-struct Yield {
-  net::Reactor& reactor;
-  [[nodiscard]] bool await_ready() const noexcept { return false; }
-  void await_suspend(std::coroutine_handle<> waiter) const {
-    reactor.post([waiter] { waiter.resume(); });
-  }
-  void await_resume() const noexcept {}
-};
 
 // Answers are received while it waits.
 Task<void> wait_until_due(net::Reactor& reactor, MonotonicTime due, MonotonicClock::duration awake_before) {
   if (reactor.clock().monotonic() < due - awake_before) co_await sleep_until(reactor, due - awake_before);
-  while (reactor.clock().monotonic() < due) co_await Yield{reactor};
+  while (reactor.clock().monotonic() < due) co_await NextRound{reactor};
 }
 }  // namespace
 

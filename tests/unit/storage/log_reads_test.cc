@@ -1,6 +1,9 @@
 // Reading where readers are: behind what they have read, back, and in a log that is cut and goes on differently.
+#include <array>
 #include <catch2/catch.hpp>
 #include <map>
+#include <memory>
+#include <optional>
 #include <random>
 
 #include "storage/log.h"
